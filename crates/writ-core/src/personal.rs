@@ -1,0 +1,66 @@
+//! Personal data: text about one principal that can be erased without breaking the log.
+//! It never decides anything, and never reaches the public part of an entry: the envelope moves it into the
+//! entry's private part and leaves a salted commitment.
+//!
+//! Always: once erased, only the fact that there was a text remains.
+
+use crate::ids::PrincipalId;
+use alloc::string::String;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// A name, an address or a free text, with the principal it is about.
+///
+/// Serialised with two marked fields, `~about` and `~text`; no other type may use these field names, since the
+/// envelope finds personal data by them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Personal {
+    #[serde(rename = "~about")]
+    about: PrincipalId,
+    #[serde(rename = "~text")]
+    text: Option<String>,
+}
+
+/// What is shown in place of an erased text.
+pub const ERASED: &str = "(erased)";
+
+impl Personal {
+    /// A text about a principal.
+    pub fn new(about: PrincipalId, text: impl Into<String>) -> Self {
+        Self { about, text: Some(text.into()) }
+    }
+
+    /// An already erased text about a principal.
+    pub const fn erased(about: PrincipalId) -> Self {
+        Self { about, text: None }
+    }
+
+    /// The principal the text is about.
+    pub const fn about(&self) -> PrincipalId {
+        self.about
+    }
+
+    /// The text, or `None` when it was erased.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// The text, or a mark that it was erased.
+    pub fn shown(&self) -> &str {
+        self.text.as_deref().unwrap_or(ERASED)
+    }
+
+    /// Forgets the text if it is about this principal.
+    pub fn erase(&mut self, about: PrincipalId) {
+        if self.about == about {
+            self.text = None;
+        }
+    }
+}
+
+impl fmt::Debug for Personal {
+    /// Never prints the text: debug output ends up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Personal({})", if self.text.is_some() { "…" } else { "erased" })
+    }
+}
