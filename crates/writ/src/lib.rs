@@ -1,1 +1,2 @@
-
+//! Writ's server, sign-in, API and command line: everything around the pure rules of `writ-core`.
+//! No access rule is written in this crate; it carries questions to the rules and answers back.

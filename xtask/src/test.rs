@@ -1,0 +1,117 @@
+//! `cargo xtask test`: everything that can fail, run for real.
+//! It never skips: what a test needs is installed (as root) or named, and an ignored test is a failure.
+//!
+//! Always: the last line is the sum over all test binaries, `N passed, N failed`.
+
+use crate::program;
+
+/// A Debian package that tests use, and the program that shows it is there.
+struct Package {
+    name: &'static str,
+    program: &'static str,
+    why: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package { name: "sudo", program: "visudo", why: "the host sandbox: real sudo, visudo and cvtsudoers" },
+    Package { name: "libpam-modules-bin", program: "pam_exec.so", why: "the host sandbox: the session hook" },
+];
+
+/// Installs what is missing, builds once, then runs every test.
+pub(crate) fn run() -> Result<(), String> {
+    install_missing()?;
+    let cargo = program::cargo();
+    program::run(&cargo, &["build", "--workspace", "--locked"], &[])?;
+    let mut tally = Tally::default();
+    let passed = program::watch(&cargo, &["test", "--workspace", "--locked", "--no-fail-fast"], |line| {
+        tally.add(line);
+    })?;
+    if tally.ignored > 0 || tally.filtered > 0 {
+        return Err(format!("{} tests ignored, {} filtered out: every test must run", tally.ignored, tally.filtered));
+    }
+    println!("\ntests: {} passed, {} failed", tally.passed, tally.failed);
+    match (passed, tally.passed) {
+        (true, 1..) if tally.failed == 0 => Ok(()),
+        (true, 0) => Err("no test ran".to_owned()),
+        _ => Err("tests failed".to_owned()),
+    }
+}
+
+/// The sum of cargo's `test result:` lines.
+#[derive(Default, Debug, PartialEq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    filtered: u64,
+}
+
+impl Tally {
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
+            return;
+        };
+        for part in counts.split("; ") {
+            let Some((number, what)) = part.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                "filtered out" => self.filtered += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn install_missing() -> Result<(), String> {
+    let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !is_there(package.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    for package in &missing {
+        println!("missing: {} ({})", package.name, package.why);
+    }
+    let by_hand = format!("apt-get update && apt-get install --yes --no-install-recommends {}", names.join(" "));
+    if !is_root() || program::find("apt-get").is_none() {
+        return Err(format!("these tests need Debian packages that are not here. As root: {by_hand}"));
+    }
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    program::run("apt-get", &["update", "--quiet"], &quiet)?;
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    program::run("apt-get", &[&install[..], &names[..]].concat(), &quiet)
+        .map_err(|why| format!("{why}\ninstall by hand: {by_hand}"))
+}
+
+/// A program is on the PATH; a PAM module lies in one of the places where Debian puts them.
+fn is_there(name: &str) -> bool {
+    if !name.ends_with(".so") {
+        return program::find(name).is_some();
+    }
+    let architecture = format!("/lib/{}-linux-gnu/security", std::env::consts::ARCH);
+    ["/lib/security", "/usr/lib/security", &architecture, &format!("/usr{architecture}")]
+        .iter()
+        .any(|folder| std::path::Path::new(folder).join(name).is_file())
+}
+
+fn is_root() -> bool {
+    let own = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    own.lines().find_map(|line| line.strip_prefix("Uid:")).is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn result_lines_are_added_up_and_other_lines_are_not() {
+        let mut tally = Tally::default();
+        tally.add("running 3 tests");
+        tally.add("test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.03s");
+        tally.add("test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
+        tally.add("a test result: ok. 9 passed; 9 failed");
+        assert_eq!(tally, Tally { passed: 7, failed: 1, ignored: 1, filtered: 4 });
+    }
+}
