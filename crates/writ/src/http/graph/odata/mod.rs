@@ -1,0 +1,196 @@
+//! OData as Graph's clients use it: each resource says once, in a table, which properties it has and what may be
+//! done with them; filters, selections, expansions, orders and answers all follow from that table.
+//! Nothing here knows a particular resource, and no option is ever matched as text.
+//!
+//! Always: a query that was accepted cannot fail afterwards; what is not offered is refused with a reason.
+
+pub mod eval;
+pub mod filter;
+pub mod lex;
+pub mod options;
+pub mod render;
+pub mod search;
+
+use serde_json::Value as Json;
+
+/// A kind of resource: its name in Graph, its properties, and what it links to.
+#[derive(Debug)]
+pub struct Entity {
+    /// Graph's type name without the namespace: `user`.
+    pub name: &'static str,
+    /// Its properties, in the order in which they are answered.
+    pub properties: &'static [Property],
+    /// What `$expand` can follow.
+    pub links: &'static [Link],
+    /// More special types that rows may have, each answered with its `@odata.type`.
+    pub special: &'static [&'static Entity],
+    /// Whether `or` may be used in a filter. Graph refuses it for role definitions.
+    pub or: bool,
+}
+
+/// One property of a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Property {
+    /// As Graph spells it.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether `$filter` may name it.
+    pub filter: bool,
+    /// Whether `$orderby` may name it.
+    pub order: bool,
+    /// Whether it is answered only when `$select` names it.
+    pub asked: bool,
+}
+
+/// What a property holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A text, compared without case.
+    Text,
+    /// An identifier: a GUID in any case, or an exact text.
+    Id,
+    /// A moment.
+    Time,
+    /// A length of time.
+    Span,
+    /// true or false
+    Bool,
+    /// A number.
+    Int,
+    /// An object with these properties.
+    Object(&'static [Property]),
+    /// A list of these.
+    List(&'static Kind),
+}
+
+/// A way from one resource to another.
+#[derive(Debug)]
+pub struct Link {
+    /// As Graph spells it.
+    pub name: &'static str,
+    /// What is at its end.
+    pub to: &'static Entity,
+    /// Whether there may be several.
+    pub many: bool,
+    /// Whether what is at its end may be of several types, so that each row says its own.
+    pub mixed: bool,
+}
+
+/// A resource that can be asked for its properties.
+pub trait Row {
+    /// Which kind of resource it is; for mixed lists, the special kind.
+    fn entity(&self) -> &'static Entity;
+    /// A property by the name in the table; null when it has none.
+    fn get(&self, property: &str) -> Json;
+    /// What a link leads to.
+    fn link(&self, _name: &str) -> Linked<'_> {
+        Linked::One(None)
+    }
+}
+
+/// What a link leads to.
+pub enum Linked<'a> {
+    /// At most one resource.
+    One(Option<Box<dyn Row + 'a>>),
+    /// Any number of resources.
+    Many(Vec<Box<dyn Row + 'a>>),
+}
+
+impl Row for Box<dyn Row + '_> {
+    fn entity(&self) -> &'static Entity {
+        (**self).entity()
+    }
+    fn get(&self, property: &str) -> Json {
+        (**self).get(property)
+    }
+    fn link(&self, name: &str) -> Linked<'_> {
+        (**self).link(name)
+    }
+}
+
+impl Entity {
+    /// A property by name, in any case; of the special types too.
+    pub fn property(&self, name: &str) -> Option<&'static Property> {
+        let own = self.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
+        own.or_else(|| self.special.iter().find_map(|s| s.property(name)))
+    }
+
+    /// A link by name, in any case; of the special types too.
+    pub fn link(&self, name: &str) -> Option<&'static Link> {
+        let own = self.links.iter().find(|l| l.name.eq_ignore_ascii_case(name));
+        own.or_else(|| self.special.iter().find_map(|s| s.link(name)))
+    }
+}
+
+impl Property {
+    const fn of(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, filter: true, order: true, asked: false }
+    }
+    /// A text.
+    pub const fn text(name: &'static str) -> Self {
+        Self::of(name, Kind::Text)
+    }
+    /// An identifier.
+    pub const fn id(name: &'static str) -> Self {
+        Self::of(name, Kind::Id)
+    }
+    /// A moment.
+    pub const fn time(name: &'static str) -> Self {
+        Self::of(name, Kind::Time)
+    }
+    /// true or false
+    pub const fn bool(name: &'static str) -> Self {
+        Self::of(name, Kind::Bool)
+    }
+    /// A number.
+    pub const fn int(name: &'static str) -> Self {
+        Self::of(name, Kind::Int)
+    }
+    /// A length of time.
+    pub const fn span(name: &'static str) -> Self {
+        Self::of(name, Kind::Span)
+    }
+    /// An object; its own properties say what may be filtered.
+    pub const fn object(name: &'static str, fields: &'static [Property]) -> Self {
+        Self { order: false, ..Self::of(name, Kind::Object(fields)) }
+    }
+    /// A list.
+    pub const fn list(name: &'static str, of: &'static Kind) -> Self {
+        Self { order: false, ..Self::of(name, Kind::List(of)) }
+    }
+    /// The same, only to be read.
+    pub const fn shown(self) -> Self {
+        Self { filter: false, order: false, ..self }
+    }
+    /// The same, answered only when selected.
+    pub const fn asked(self) -> Self {
+        Self { asked: true, ..self }
+    }
+}
+
+impl Link {
+    /// A link to at most one resource.
+    pub const fn one(name: &'static str, to: &'static Entity) -> Self {
+        Self { name, to, many: false, mixed: false }
+    }
+    /// A link to any number of resources.
+    pub const fn many(name: &'static str, to: &'static Entity) -> Self {
+        Self { name, to, many: true, mixed: false }
+    }
+    /// The same, to resources of several types.
+    pub const fn mixed(self) -> Self {
+        Self { mixed: true, ..self }
+    }
+}
+
+/// An identifier in the form in which identifiers are compared: GUIDs in lower case, others as they are.
+pub fn id_form(text: &str) -> String {
+    match uuid::Uuid::try_parse(text) {
+        Ok(id) if text.len() == 36 => id.to_string(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,345 @@
+//! The query part of a URL as a typed query: `$filter`, `$select`, `$expand`, `$orderby`, `$top`, `$skip`, `$count`,
+//! `$search`, `$skiptoken`, in whichever encoding the client chose.
+//! It reads no rows.
+//!
+//! Always: an option that is not known is refused by name, never ignored; ignoring a misspelt filter would answer
+//! with everything.
+
+use super::filter::{Filter, unknown};
+use super::{Entity, Kind, Link, Property};
+use crate::http::problem::{Problem, shown};
+use percent_encoding::percent_decode_str;
+
+/// The largest page anybody may ask for, as in Graph.
+pub const PAGE_MAX: u32 = 999;
+/// How deep expansions may nest.
+pub const EXPAND_DEPTH_MAX: usize = 4;
+/// How many expansions one level may have.
+pub const EXPAND_MAX: usize = 20;
+/// The longest query part of a URL, in bytes.
+pub const QUERY_MAX: usize = 16 * 1024;
+
+/// A query on one kind of resource.
+#[derive(Debug)]
+pub struct Query {
+    /// What is asked for.
+    pub entity: &'static Entity,
+    /// Which rows.
+    pub filter: Option<Filter>,
+    /// Which properties, by their names in the table; all usual ones when absent.
+    pub select: Option<Vec<&'static str>>,
+    /// What comes along.
+    pub expand: Vec<Expansion>,
+    /// In which order; by id when empty.
+    pub order: Vec<By>,
+    /// How many rows on a page.
+    pub top: Option<u32>,
+    /// How many rows to leave out at the beginning.
+    pub skip: u32,
+    /// Whether to say how many there are.
+    pub count: bool,
+    /// The token of the page wanted, as the server gave it.
+    pub skiptoken: Option<String>,
+}
+
+/// A link to follow, and what is asked for at its end.
+#[derive(Debug)]
+pub struct Expansion {
+    /// The link.
+    pub link: &'static Link,
+    /// What is asked for there.
+    pub query: Query,
+}
+
+/// One key of an order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct By {
+    /// The property.
+    pub property: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether the last comes first.
+    pub descending: bool,
+}
+
+/// Whether one resource or a list of them is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// One resource: only `$select` and `$expand` make sense.
+    One,
+    /// A list.
+    Many,
+}
+
+impl Query {
+    /// A query that asks for everything there usually is.
+    pub fn plain(entity: &'static Entity) -> Self {
+        Self {
+            entity,
+            filter: None,
+            select: None,
+            expand: Vec::new(),
+            order: Vec::new(),
+            top: None,
+            skip: 0,
+            count: false,
+            skiptoken: None,
+        }
+    }
+
+    /// Reads the query part of a URL.
+    pub fn parse(raw: &str, entity: &'static Entity, of: Of) -> Result<Self, Problem> {
+        let mut pairs = Vec::new();
+        for (name, value) in pairs_of(raw)? {
+            pairs.push((name, value));
+        }
+        Self::from_pairs(pairs, entity, of, 0)
+    }
+
+    fn from_pairs(
+        pairs: Vec<(String, String)>,
+        entity: &'static Entity,
+        of: Of,
+        depth: usize,
+    ) -> Result<Self, Problem> {
+        let mut query = Query::plain(entity);
+        let mut seen: Vec<String> = Vec::new();
+        for (name, value) in pairs {
+            let option = name.strip_prefix('$').unwrap_or(&name).to_ascii_lowercase();
+            if seen.contains(&option) {
+                return Err(Problem::bad_request(format!("Query option '${option}' was given more than once.")));
+            }
+            if of == Of::One && !matches!(option.as_str(), "select" | "expand" | "format") && known(&option) {
+                return Err(Problem::bad_request(format!(
+                    "Query option '${option}' is not allowed here: it applies to lists."
+                )));
+            }
+            match option.as_str() {
+                "filter" => {
+                    let filter = Filter::parse(&value, entity)?;
+                    query.filter = Some(match query.filter.take() {
+                        Some(found) => Filter::And(vec![found, filter]),
+                        None => filter,
+                    });
+                }
+                "search" => {
+                    let found = super::search::parse(&value, entity)?;
+                    query.filter = Some(match query.filter.take() {
+                        Some(filter) => Filter::And(vec![filter, found]),
+                        None => found,
+                    });
+                }
+                "select" => query.select = select(&value, entity)?,
+                "expand" => query.expand = expand(&value, entity, depth)?,
+                "orderby" => query.order = order(&value, entity)?,
+                "top" => query.top = Some(page_size(&value)?),
+                "skip" => {
+                    query.skip = value.trim().parse().map_err(|_| {
+                        Problem::bad_request(format!("Invalid value for $skip: '{}'. It counts rows.", shown(&value)))
+                    })?;
+                }
+                "count" => {
+                    query.count = match value.trim().to_ascii_lowercase().as_str() {
+                        "true" => true,
+                        "false" => false,
+                        _ => {
+                            return Err(Problem::bad_request(format!(
+                                "Invalid value for $count: '{}'. It is true or false.",
+                                shown(&value)
+                            )));
+                        }
+                    };
+                }
+                "skiptoken" if depth == 0 => query.skiptoken = Some(value),
+                "format" if value.to_ascii_lowercase().contains("json") => {}
+                _ => {
+                    return Err(Problem::bad_request(format!(
+                        "Query option '{}' is not supported here. Supported: $filter, $select, $expand, $orderby, \
+                         $top, $skip, $count, $search.",
+                        shown(&name)
+                    )));
+                }
+            }
+            seen.push(option);
+        }
+        Ok(query)
+    }
+
+    /// The value of a pin in the filter; see `Filter::pins`.
+    pub fn pins(&self, property: &str) -> Option<Vec<&str>> {
+        self.filter.as_ref().and_then(|f| f.pins(property))
+    }
+}
+
+fn known(option: &str) -> bool {
+    ["filter", "search", "orderby", "top", "skip", "count", "skiptoken"].contains(&option)
+}
+
+/// Cuts the query part at `&` and decodes names and values: `%24filter`, `+`, `%20`, or nothing encoded at all.
+pub fn pairs_of(raw: &str) -> Result<Vec<(String, String)>, Problem> {
+    if raw.len() > QUERY_MAX {
+        return Err(Problem::bad_request(format!("The query part of the URL may have at most {QUERY_MAX} bytes.")));
+    }
+    raw.split('&')
+        .filter(|p| !p.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(name)?, decoded(value)?))
+        })
+        .collect()
+}
+
+fn decoded(text: &str) -> Result<String, Problem> {
+    let spaced = text.replace('+', " ");
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(Problem::bad_request("The query part of the URL is not UTF-8.")),
+    }
+}
+
+fn page_size(value: &str) -> Result<u32, Problem> {
+    match value.trim().parse::<u32>() {
+        Ok(n) if (1..=PAGE_MAX).contains(&n) => Ok(n),
+        _ => Err(Problem::bad_request(format!(
+            "Invalid page size specified: '{}'. Must be between 1 and {PAGE_MAX} inclusive.",
+            shown(value)
+        ))),
+    }
+}
+
+fn select(value: &str, entity: &'static Entity) -> Result<Option<Vec<&'static str>>, Problem> {
+    let mut names = Vec::new();
+    for name in value.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+        if name == "*" {
+            return Ok(None);
+        }
+        let property = entity.property(name).map(|p| p.name).or_else(|| entity.link(name).map(|l| l.name));
+        let Some(property) = property else {
+            return Err(Problem::bad_request(format!(
+                "Parsing OData Select and Expand failed: {}",
+                unknown(entity, name).message()
+            )));
+        };
+        if !names.contains(&property) {
+            names.push(property);
+        }
+    }
+    Ok(if names.is_empty() { None } else { Some(names) })
+}
+
+fn order(value: &str, entity: &'static Entity) -> Result<Vec<By>, Problem> {
+    let mut keys: Vec<By> = Vec::new();
+    for part in value.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+        let mut words = part.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let descending = match words.next().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("asc") => false,
+            Some("desc") => true,
+            Some(other) => {
+                return Err(Problem::bad_request(format!(
+                    "Invalid $orderby: '{}' is neither asc nor desc.",
+                    shown(other)
+                )));
+            }
+        };
+        let property = entity.property(name).ok_or_else(|| unknown(entity, name))?;
+        if !property.order || words.next().is_some() {
+            return Err(Problem::unsupported_query(format!(
+                "Sorting by '{}' is not supported for resource '{}'.",
+                property.name, entity.name
+            )));
+        }
+        if !keys.iter().any(|k| k.property == property.name) {
+            keys.push(By { property: property.name, kind: property.kind.clone(), descending });
+        }
+    }
+    Ok(keys)
+}
+
+/// Reads `principal,policy($expand=rules;$select=id)`.
+fn expand(value: &str, entity: &'static Entity, depth: usize) -> Result<Vec<Expansion>, Problem> {
+    let wrong = |why: &str| Problem::bad_request(format!("Parsing OData Select and Expand failed: {why}"));
+    if depth == EXPAND_DEPTH_MAX {
+        return Err(wrong(&format!("expansions may nest at most {EXPAND_DEPTH_MAX} levels deep.")));
+    }
+    let mut out: Vec<Expansion> = Vec::new();
+    for part in split(value, b',').map_err(wrong)? {
+        let part = part.trim();
+        if part.is_empty() {
+            continue;
+        }
+        if part == "*" {
+            for link in entity.links {
+                out.push(Expansion { link, query: Query::plain(link.to) });
+            }
+            continue;
+        }
+        let (name, inner) = match part.find('(') {
+            Some(at) if part.ends_with(')') => (part[..at].trim(), Some(&part[at + 1..part.len() - 1])),
+            Some(_) => return Err(wrong("text after a closing parenthesis.")),
+            None => (part, None),
+        };
+        let Some(link) = entity.link(name) else {
+            return Err(wrong(unknown(entity, name).message()));
+        };
+        let query = match inner {
+            None => Query::plain(link.to),
+            Some(inner) => {
+                let mut pairs = Vec::new();
+                for option in split(inner, b';').map_err(wrong)? {
+                    if option.trim().is_empty() {
+                        continue;
+                    }
+                    let (name, value) = option
+                        .split_once('=')
+                        .ok_or_else(|| wrong("an option inside an expansion reads like $select=id."))?;
+                    pairs.push((name.trim().to_owned(), value.to_owned()));
+                }
+                Query::from_pairs(pairs, link.to, if link.many { Of::Many } else { Of::One }, depth + 1)?
+            }
+        };
+        if out.iter().any(|e| e.link.name == link.name) {
+            return Err(wrong(&format!("'{}' is expanded more than once.", link.name)));
+        }
+        out.push(Expansion { link, query });
+        if out.len() > EXPAND_MAX {
+            return Err(wrong(&format!("at most {EXPAND_MAX} expansions may be asked for at once.")));
+        }
+    }
+    Ok(out)
+}
+
+/// Cuts at a mark that is neither inside parentheses nor inside quotes.
+fn split(text: &str, mark: u8) -> Result<Vec<&str>, &'static str> {
+    let (mut parts, mut from, mut depth, mut quoted) = (Vec::new(), 0, 0usize, false);
+    for (at, c) in text.bytes().enumerate() {
+        match c {
+            b'\'' => quoted = !quoted,
+            _ if quoted => {}
+            b'(' => depth += 1,
+            b')' => depth = depth.checked_sub(1).ok_or("a closing parenthesis without an opening one.")?,
+            c if c == mark && depth == 0 => {
+                parts.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if depth != 0 || quoted {
+        return Err("a parenthesis or a quote is not closed.");
+    }
+    parts.push(&text[from..]);
+    Ok(parts)
+}
+
+impl By {
+    /// The key by which rows are always told apart in the end.
+    pub fn id() -> Self {
+        By { property: "id", kind: Kind::Id, descending: false }
+    }
+
+    /// A key for a property that may be sorted by.
+    pub fn property(property: &Property, descending: bool) -> Self {
+        By { property: property.name, kind: property.kind.clone(), descending }
+    }
+}

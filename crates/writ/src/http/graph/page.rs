@@ -1,0 +1,234 @@
+//! Pages of a list: which rows are on this one, and a link to the next.
+//! The link's token holds the sort keys of the last row shown, so a page begins where the one before it ended,
+//! however many rows came or went in between. Nothing is kept on the server.
+//!
+//! Always: rows that are there throughout, with unchanged sort keys, appear exactly once. A token works only for
+//! the caller, the path and the options it was made for; anything else is refused.
+
+use super::odata::Row;
+use super::odata::eval::order;
+use super::odata::options::{By, Query, pairs_of};
+use super::odata::render::render;
+use crate::http::problem::Problem;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::hmac;
+use serde_json::Value as Json;
+use std::cmp::Ordering;
+use writ_core::ids::PrincipalId;
+
+/// Rows on a page when nobody says how many.
+pub const PAGE_USUAL: u32 = 100;
+
+/// The key that signs page tokens; made once for a server and never shown.
+#[derive(Clone)]
+pub struct PageKey(hmac::Key);
+
+impl PageKey {
+    /// A key from 32 secret bytes.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+}
+
+impl std::fmt::Debug for PageKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PageKey")
+    }
+}
+
+/// What a token is bound to.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// Who asks.
+    pub caller: PrincipalId,
+    /// The absolute URL without its query part.
+    pub url: &'a str,
+    /// The query part as it came.
+    pub raw: &'a str,
+}
+
+/// One page.
+#[derive(Debug)]
+pub struct Page {
+    /// The rows, rendered.
+    pub rows: Vec<Json>,
+    /// How many rows there are in all, when asked.
+    pub count: Option<u64>,
+    /// Where the next page is, if there are more rows.
+    pub next: Option<String>,
+}
+
+/// How to show a page.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The order when the query names none, ending in a key that tells all rows apart.
+    pub order: Vec<By>,
+    /// Rows on a page when the query does not say.
+    pub usual: u32,
+    /// Whether the rows come in that order already, so that reading can stop when the page is full.
+    pub sorted: bool,
+    /// Whether each row says its type.
+    pub typed: bool,
+}
+
+impl Shape {
+    /// By id, rows in no particular order.
+    pub fn by_id() -> Self {
+        Self { order: vec![By::id()], usual: PAGE_USUAL, sorted: false, typed: false }
+    }
+    /// The same for rows that come in order of their ids.
+    pub fn sorted(self) -> Self {
+        Self { sorted: true, ..self }
+    }
+    /// The same with another usual size.
+    pub fn usual(self, usual: u32) -> Self {
+        Self { usual, ..self }
+    }
+    /// The same with each row saying its type.
+    pub fn typed(self) -> Self {
+        Self { typed: true, ..self }
+    }
+}
+
+/// Picks the page that the query asks for out of the rows.
+pub fn page<R: Row>(
+    rows: impl Iterator<Item = R>,
+    query: &Query,
+    shape: &Shape,
+    key: &PageKey,
+    place: &Place<'_>,
+) -> Result<Page, Problem> {
+    let given = query.order.is_empty();
+    let mut keys = if given { shape.order.clone() } else { query.order.clone() };
+    if keys.last().is_none_or(|k| k.property != "id") {
+        keys.push(By::id());
+    }
+    let after = match &query.skiptoken {
+        Some(token) => Some(open(token, &keys, key, place)?),
+        None => None,
+    };
+    let size = query.top.unwrap_or(shape.usual).max(1) as usize;
+    let skip = if after.is_some() { 0 } else { query.skip as usize };
+    let wanted = size.saturating_add(skip).saturating_add(1);
+    let stop_early = given && shape.sorted && !query.count;
+
+    let mut count = 0u64;
+    let mut kept: Vec<(Vec<Json>, R)> = Vec::new();
+    for row in rows {
+        if query.filter.as_ref().is_some_and(|f| !f.holds(&row)) {
+            continue;
+        }
+        count += 1;
+        let at: Vec<Json> = keys.iter().map(|k| row.get(k.property)).collect();
+        if after.as_ref().is_some_and(|after| compare(&at, after, &keys) != Ordering::Greater) {
+            continue;
+        }
+        kept.push((at, row));
+        if stop_early {
+            if kept.len() >= wanted {
+                break;
+            }
+        } else if kept.len() >= wanted.saturating_mul(2).max(1024) {
+            // Keeps memory in proportion to the page, not to the list.
+            kept.sort_by(|a, b| compare(&a.0, &b.0, &keys));
+            kept.truncate(wanted);
+        }
+    }
+    kept.sort_by(|a, b| compare(&a.0, &b.0, &keys));
+    let more = kept.len() > skip.saturating_add(size);
+    let shown: Vec<(Vec<Json>, R)> = kept.into_iter().skip(skip).take(size).collect();
+    let next = match shown.last() {
+        Some((at, _)) if more => Some(link(at, key, place)?),
+        _ => None,
+    };
+    Ok(Page {
+        rows: shown.iter().map(|(_, row)| Json::Object(render(row, query, shape.typed))).collect(),
+        count: query.count.then_some(count),
+        next,
+    })
+}
+
+fn compare(a: &[Json], b: &[Json], keys: &[By]) -> Ordering {
+    keys.iter()
+        .zip(a.iter().zip(b))
+        .map(|(key, (a, b))| {
+            let ordering = order(&key.kind, a, b);
+            if key.descending { ordering.reverse() } else { ordering }
+        })
+        .find(|o| o.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+/// What is escaped in a nextLink's option values.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'(').remove(b')').remove(b',');
+
+/// The options a token is bound to: all but the token itself and `$skip`, in the order given.
+fn bound(raw: &str) -> Result<Vec<(String, String)>, Problem> {
+    let mut pairs = pairs_of(raw)?;
+    pairs.retain(|(name, _)| {
+        !matches!(name.trim_start_matches('$').to_ascii_lowercase().as_str(), "skiptoken" | "skip")
+    });
+    Ok(pairs)
+}
+
+fn tag(payload: &[u8], key: &PageKey, place: &Place<'_>) -> Result<hmac::Tag, Problem> {
+    let mut context = hmac::Context::with_key(&key.0);
+    let mut part = |bytes: &[u8]| {
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    };
+    part(place.caller.0.as_bytes());
+    // The host may be written differently from one request to the next; the path may not.
+    part(path_of(place.url).as_bytes());
+    for (name, value) in bound(place.raw)? {
+        part(name.trim_start_matches('$').to_ascii_lowercase().as_bytes());
+        part(value.as_bytes());
+    }
+    part(payload);
+    Ok(context.sign())
+}
+
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
+}
+
+fn link(at: &[Json], key: &PageKey, place: &Place<'_>) -> Result<String, Problem> {
+    let mut token = Json::Array(at.to_vec()).to_string().into_bytes();
+    let tag = tag(&token, key, place)?;
+    token.extend_from_slice(tag.as_ref());
+    let mut url = format!("{}?", place.url);
+    for (name, value) in bound(place.raw)? {
+        url.push_str(&format!("${}=", utf8_percent_encode(name.trim_start_matches('$'), ESCAPED)));
+        url.extend(utf8_percent_encode(&value, ESCAPED));
+        url.push('&');
+    }
+    url.push_str("$skiptoken=");
+    url.push_str(&URL_SAFE_NO_PAD.encode(token));
+    Ok(url)
+}
+
+fn open(token: &str, keys: &[By], key: &PageKey, place: &Place<'_>) -> Result<Vec<Json>, Problem> {
+    let wrong = || {
+        Problem::bad_request(
+            "The $skiptoken is not one that this server gave to this caller for this query; follow @odata.nextLink \
+             exactly as it was given.",
+        )
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
+    let (payload, given) = bytes.split_last_chunk::<32>().ok_or_else(wrong)?;
+    let made = tag(payload, key, place)?;
+    if !bool::from(subtle::ConstantTimeEq::ct_eq(made.as_ref(), &given[..])) {
+        return Err(wrong());
+    }
+    match serde_json::from_slice::<Json>(payload) {
+        Ok(Json::Array(at)) if at.len() == keys.len() => Ok(at),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

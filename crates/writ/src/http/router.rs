@@ -1,0 +1,182 @@
+//! What every request passes through, whatever it asks for: ids, bounds on body and time, panics caught, security
+//! headers, and Graph's error shape for everything that goes wrong.
+//! It knows no resource and judges no right.
+//!
+//! Always: every answer carries `request-id` and `client-request-id`; no error leaves in another shape; no answer is
+//! cached or framed unless a page says otherwise.
+
+use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use writ_core::time::Time;
+
+/// The largest request body, in bytes.
+pub const BODY_MAX: usize = 256 * 1024;
+/// The longest any answer may take; longer than the longest poll of a host agent (30 s).
+pub const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Where the moment in an error comes from.
+pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// Wraps routes in what every request passes through.
+pub fn shell(routes: Router, now: Now) -> Router {
+    routes
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| Problem::internal().into_response()))
+        .layer(from_fn_with_state(now, around))
+}
+
+/// The ids of this request; handlers find them among the request's extensions.
+fn ids(request: &Request) -> Ids {
+    let mut random = [0u8; 16];
+    // Without randomness the id is all zero: worse to search for, never a reason to fail.
+    let _ = getrandom::fill(&mut random);
+    let id = uuid::Builder::from_random_bytes(random).into_uuid();
+    let usable = |v: &&str| (1..=64).contains(&v.len()) && v.bytes().all(|c| c.is_ascii_graphic());
+    let own = request.headers().get(&CLIENT_REQUEST_ID).and_then(|v| v.to_str().ok()).filter(usable);
+    let request = id.to_string();
+    Ids { client: own.map_or_else(|| request.clone(), str::to_owned), request }
+}
+
+async fn around(State(now): State<Now>, mut request: Request, next: Next) -> Response {
+    let ids = ids(&request);
+    request.extensions_mut().insert(ids.clone());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let mut response = if length.is_some_and(|n| n > BODY_MAX as u64) {
+        Problem::too_large(BODY_MAX).into_response()
+    } else {
+        match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::unavailable("The answer took too long; ask again.", 5).into_response(),
+        }
+    };
+    let problem = left_in(response.extensions_mut()).or_else(|| unshaped(&response, &method));
+    if let Some(problem) = problem {
+        let mut answer = problem.answer(now(), &ids);
+        // What a handler set beside its problem stays, such as a cookie taken back.
+        for (name, value) in response.headers() {
+            if !matches!(*name, header::CONTENT_TYPE | header::CONTENT_LENGTH) {
+                answer.headers_mut().insert(name, value.clone());
+            }
+        }
+        response = answer;
+    }
+    if response.status().is_server_error() {
+        tracing::error!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request failed");
+    } else {
+        tracing::debug!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request answered");
+    }
+    headers(&mut response, &ids);
+    response
+}
+
+/// The problem behind an error answer that no handler shaped: an unknown path, a method that is not offered, a body
+/// that an extractor refused. Pages are left as they are.
+fn unshaped(response: &Response, method: &axum::http::Method) -> Option<Problem> {
+    let status = response.status();
+    let shaped = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|t| t.as_bytes().starts_with(b"application/json") || t.as_bytes().starts_with(b"text/html"));
+    if shaped || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(match status {
+        StatusCode::NOT_FOUND => Problem::new(status, "ResourceNotFound", "There is nothing at this path."),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::method_not_allowed(method),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(BODY_MAX),
+        StatusCode::UNAUTHORIZED => Problem::unauthenticated("Access token is empty or not accepted."),
+        StatusCode::FORBIDDEN => Problem::denied("Insufficient privileges to complete the operation."),
+        s if s.is_client_error() => Problem::new(s, "BadRequest", "The request cannot be read as it stands."),
+        _ => Problem::internal(),
+    })
+}
+
+/// Headers that make browsers careful with answers; a page may set its own first.
+const CAREFUL: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+fn headers(response: &mut Response, ids: &Ids) {
+    let headers = response.headers_mut();
+    for (name, id) in [(REQUEST_ID, &ids.request), (CLIENT_REQUEST_ID, &ids.client)] {
+        if let Ok(value) = HeaderValue::from_str(id) {
+            headers.insert(name, value);
+        }
+    }
+    for (name, value) in CAREFUL {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, Bytes, to_bytes};
+    use axum::routing::{get, post};
+    use tower::ServiceExt as _;
+
+    fn app() -> Router {
+        let routes = Router::new()
+            .route("/fine", get(|| async { "fine" }))
+            .route(
+                "/panics",
+                get(|| async {
+                    if true {
+                        panic!("on purpose")
+                    }
+                }),
+            )
+            .route("/takes", post(|_: Bytes| async { "taken" }))
+            .route("/refuses", get(|| async { Problem::throttled(7) }));
+        shell(routes, Arc::new(|| Time::from_millis(1_788_962_478_000)))
+    }
+
+    async fn ask(method: &str, path: &str, body: Body) -> (StatusCode, axum::http::HeaderMap, serde_json::Value) {
+        let request =
+            Request::builder().method(method).uri(path).header("client-request-id", "mine").body(body).unwrap();
+        let response = app().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, BODY_MAX).await.unwrap();
+        (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn every_error_has_graphs_shape_and_both_ids() {
+        for (method, path, body, status, code) in [
+            ("GET", "/panics", Body::empty(), 500, "InternalServerError"),
+            ("GET", "/nowhere", Body::empty(), 404, "ResourceNotFound"),
+            ("DELETE", "/fine", Body::empty(), 405, "Request_BadRequest"),
+            ("POST", "/takes", Body::from(vec![b'x'; BODY_MAX + 1]), 413, "RequestEntityTooLarge"),
+            ("GET", "/refuses", Body::empty(), 429, "TooManyRequests"),
+        ] {
+            let (found, headers, json) = ask(method, path, body).await;
+            assert_eq!(found.as_u16(), status, "{path}");
+            assert_eq!(json["error"]["code"], code, "{path}");
+            assert_eq!(json["error"]["innerError"]["client-request-id"], "mine");
+            assert_eq!(json["error"]["innerError"]["request-id"], headers["request-id"].to_str().unwrap());
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_fine_passes_unchanged_but_for_its_headers() {
+        let (status, headers, _) = ask("GET", "/fine", Body::empty()).await;
+        assert_eq!(status, 200);
+        assert_eq!(headers["client-request-id"], "mine");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(ask("GET", "/refuses", Body::empty()).await.1["retry-after"], "7");
+    }
+}
