@@ -6,6 +6,7 @@
 
 mod bench;
 mod check;
+mod conformance;
 mod deny;
 mod program;
 mod test;

@@ -25,8 +25,13 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// A token is as good as a password; nothing prints one.
+fn shown(name: &str, value: &str) -> String {
+    if name.ends_with("TOKEN") { format!("{name}=…") } else { format!("{name}='{value}'") }
+}
+
 fn command(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let shown: Vec<String> = environment.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+    let shown: Vec<String> = environment.iter().map(|(name, value)| shown(name, value)).collect();
     let words = shown.iter().map(String::as_str).chain([program]).chain(arguments.iter().copied());
     println!("\n\x1b[1m$ {}\x1b[0m", words.collect::<Vec<_>>().join(" "));
     let mut command = Command::new(program);
@@ -43,8 +48,13 @@ pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)
 }
 
 /// Runs to the end, showing each line of standard output and handing it to `line`. Says whether the exit was 0.
-pub(crate) fn watch(program: &str, arguments: &[&str], mut line: impl FnMut(&str)) -> Result<bool, String> {
-    let mut child = command(program, arguments, &[])
+pub(crate) fn watch(
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    mut line: impl FnMut(&str),
+) -> Result<bool, String> {
+    let mut child = command(program, arguments, environment)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{program} could not be started: {error}"))?;

@@ -3,7 +3,7 @@
 //!
 //! Always: the last line is the sum over all test binaries, `N passed, N failed`.
 
-use crate::program;
+use crate::{conformance, program};
 
 /// A Debian package that tests use, and the program that shows it is there.
 struct Package {
@@ -17,23 +17,27 @@ const PACKAGES: &[Package] = &[
     Package { name: "libpam-modules-bin", program: "pam_exec.so", why: "the host sandbox: the session hook" },
 ];
 
-/// Installs what is missing, builds once, then runs every test.
+/// Installs what is missing, builds once, then runs every test, the demo's story and the SDKs' story.
 pub(crate) fn run() -> Result<(), String> {
     install_missing()?;
     let cargo = program::cargo();
     program::run(&cargo, &["build", "--workspace", "--locked"], &[])?;
     let mut tally = Tally::default();
-    let passed = program::watch(&cargo, &["test", "--workspace", "--locked", "--no-fail-fast"], |line| {
-        tally.add(line);
-    })?;
+    let whole = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    let tests = program::watch(&cargo, &whole, &[], |line| tally.add(line))?;
+    let writ = program::root().join("target/debug/writ");
+    let demo = program::run(&writ.to_string_lossy(), &["demo", "--once"], &[]);
+    let clients = conformance::run(&writ, |line| tally.add_plain(line))?;
     if tally.ignored > 0 || tally.filtered > 0 {
         return Err(format!("{} tests ignored, {} filtered out: every test must run", tally.ignored, tally.filtered));
     }
+    tally.count(demo.is_ok());
     println!("\ntests: {} passed, {} failed", tally.passed, tally.failed);
-    match (passed, tally.passed) {
-        (true, 1..) if tally.failed == 0 => Ok(()),
-        (true, 0) => Err("no test ran".to_owned()),
-        _ => Err("tests failed".to_owned()),
+    demo?;
+    match tests && clients && tally.failed == 0 {
+        true if tally.passed > 1 => Ok(()),
+        true => Err("no test ran".to_owned()),
+        false => Err("tests failed".to_owned()),
     }
 }
 
@@ -47,6 +51,20 @@ struct Tally {
 }
 
 impl Tally {
+    fn count(&mut self, held: bool) {
+        *(if held { &mut self.passed } else { &mut self.failed }) += 1;
+    }
+
+    /// The closing line of a script of ours: `N passed, N failed`.
+    fn add_plain(&mut self, line: &str) {
+        let numbers = line.strip_suffix(" failed").and_then(|rest| rest.split_once(" passed, "));
+        if let Some((Ok(passed), Ok(failed))) = numbers.map(|(held, not)| (held.parse::<u64>(), not.parse::<u64>())) {
+            self.passed += passed;
+            self.failed += failed;
+        }
+    }
+
+    /// A closing line of one of cargo's test binaries.
     fn add(&mut self, line: &str) {
         let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
             return;
@@ -112,6 +130,9 @@ mod tests {
         tally.add("test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.03s");
         tally.add("test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
         tally.add("a test result: ok. 9 passed; 9 failed");
-        assert_eq!(tally, Tally { passed: 7, failed: 1, ignored: 1, filtered: 4 });
+        tally.add_plain("ok    nobody's 1 passed, 1 failed is this");
+        tally.add_plain("30 passed, 2 failed");
+        tally.count(true);
+        assert_eq!(tally, Tally { passed: 38, failed: 3, ignored: 1, filtered: 4 });
     }
 }

@@ -1,0 +1,96 @@
+//! Microsoft's own Graph SDK against a running demo: what their clients need is what we answer.
+//! It never talks to anything but the demo it started, on loopback.
+//!
+//! Always: the demo is told to end, by its own process id, whatever the story did.
+
+use crate::program;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const START_MAX: Duration = Duration::from_secs(120);
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// Runs the story, handing each of its lines to `line`. Says whether all of it held.
+pub(crate) fn run(writ: &Path, line: impl FnMut(&str)) -> Result<bool, String> {
+    let place = program::root().join("target/conformance");
+    std::fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+    let python = installed(&place)?;
+    let environment = place.join("demo.env");
+    let _ = std::fs::remove_file(&environment);
+    let mut demo = Demo::start(writ, &environment)?;
+    let told = demo.environment(&environment)?;
+    let names: Vec<(&str, &str)> = told.lines().filter_map(|line| line.split_once('=')).collect();
+    program::watch(&python.to_string_lossy(), &["conformance/graph_sdk_story.py"], &names, line)
+}
+
+/// A Python with the pinned SDKs, kept between runs; made anew when the pins change.
+fn installed(place: &Path) -> Result<PathBuf, String> {
+    let pins = program::root().join("conformance/requirements.txt");
+    let wanted = std::fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
+    let (made, venv) = (place.join("made-with.txt"), place.join("venv"));
+    let python = venv.join("bin/python");
+    if std::fs::read_to_string(&made).is_ok_and(|with| with == wanted) && python.is_file() {
+        return Ok(python);
+    }
+    let (venv, inside, pins) = (venv.to_string_lossy(), python.to_string_lossy(), pins.to_string_lossy());
+    let by_hand = "apt-get install python3-venv";
+    program::run("python3", &["-m", "venv", "--clear", &venv], &[]).map_err(|why| format!("{why}; {by_hand}"))?;
+    let quietly = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", &pins];
+    program::run(&inside, &quietly, &[])?;
+    std::fs::write(&made, wanted).map_err(|error| format!("{}: {error}", made.display()))?;
+    Ok(python)
+}
+
+/// The demo, serving quietly on a free port of loopback.
+struct Demo {
+    child: Child,
+}
+
+impl Demo {
+    fn start(writ: &Path, environment: &Path) -> Result<Demo, String> {
+        let child = Command::new(writ)
+            .args(["demo", "--quiet", "--listen", "127.0.0.1:0", "--env-file"])
+            .arg(environment)
+            .current_dir(program::root())
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("the demo could not be started: {error}"))?;
+        Ok(Demo { child })
+    }
+
+    /// What the demo wrote for scripts; it is written when the demo is ready.
+    fn environment(&mut self, file: &Path) -> Result<String, String> {
+        let begun = Instant::now();
+        while begun.elapsed() < START_MAX {
+            if let Ok(told) = std::fs::read_to_string(file)
+                && told.contains("ROLE_ID=")
+            {
+                return Ok(told);
+            }
+            if let Ok(Some(ended)) = self.child.try_wait() {
+                return Err(format!("the demo ended before it was ready: {ended}"));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Err(format!("the demo was not ready after {} s", START_MAX.as_secs()))
+    }
+}
+
+impl Drop for Demo {
+    /// Asks first, so that the demo takes its sandbox down.
+    fn drop(&mut self) {
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        let begun = Instant::now();
+        while begun.elapsed() < STOP_MAX {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        eprintln!("the demo did not end when told to; it is killed");
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
