@@ -6,5 +6,6 @@
 extern crate alloc;
 
 pub mod ids;
+pub mod log;
 pub mod personal;
 pub mod time;

@@ -1,0 +1,588 @@
+//! One recorded event: the public bytes that are hashed, and the private part that can be forgotten.
+//! It knows no kind of event: an event is a JSON value here, and only personal data in it is recognised.
+//!
+//! Always: `open(seal(envelope))` gives back the envelope; erasing somebody's texts changes no public byte.
+
+use super::merkle::{self, Hash};
+use crate::ids::{PrincipalId, Seq, SessionId, Uuid};
+use crate::personal::Personal;
+use crate::time::Time;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// Names of a personal text as `Personal` writes it, and of what stands in its place in the public bytes.
+const ABOUT: &str = "~about";
+const TEXT: &str = "~text";
+const PRIVATE: &str = "~private";
+/// Field names that begin with this mark are ours; anybody else's get one more of it on the way in.
+const MARK: char = '~';
+
+/// Why an envelope's own structures always become JSON: their keys are strings and their writers never fail.
+const WRITES: &str = "an envelope has only string keys";
+
+/// An event with everything known about its happening, in the clear.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// The version of this kind's shape.
+    pub v: u16,
+    /// What happened, in the past tense: `activation_began`.
+    pub kind: String,
+    /// Position in the log, from 1.
+    pub seq: Seq,
+    /// When it was decided.
+    pub at: Time,
+    /// Who did it.
+    pub actor: Actor,
+    /// What led to it.
+    pub cause: Cause,
+    /// The event itself.
+    pub event: Value,
+}
+
+/// Who did it, and by which door they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The principal; none when Writ itself did it (time passed, a host reported).
+    pub principal: Option<PrincipalId>,
+    /// The door.
+    pub via: Via,
+    /// The sign-in session, if there was one.
+    pub session: Option<SessionId>,
+    /// The network address the ask came from.
+    pub address: Option<Personal>,
+}
+
+/// The door by which an ask came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// A program or script, over the Graph API.
+    Api,
+    /// A page of the portal.
+    Page,
+    /// Writ's own command line.
+    Cli,
+    /// A host agent.
+    Host,
+    /// Time alone.
+    Timer,
+    /// Somebody at the server's own console.
+    Console,
+}
+
+/// What led to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    /// The command it was decided by.
+    pub command: Uuid,
+    /// What the caller calls the whole piece of work (Graph's `client-request-id`).
+    pub correlation: Uuid,
+    /// The earlier entry that made it necessary, if one did.
+    pub parent: Option<Seq>,
+}
+
+/// A recorded event as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Position in the log, from 1; also in the bytes.
+    pub seq: Seq,
+    /// When it was decided; also in the bytes.
+    pub at: Time,
+    /// The event's kind; also in the bytes.
+    pub kind: String,
+    /// The public part: JSON on one line, exactly the bytes that the leaf hash covers.
+    pub bytes: Vec<u8>,
+    /// The texts that can be forgotten and their salts, as JSON. None when the event has no such text, or in a
+    /// copy without them.
+    pub private: Option<Vec<u8>>,
+}
+
+/// What is hashed. The order of the fields is the format.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Public {
+    v: u16,
+    kind: String,
+    seq: Seq,
+    at: Time,
+    actor: PublicActor,
+    cause: Cause,
+    event: Value,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    private: Vec<Commitment>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublicActor {
+    principal: Option<PrincipalId>,
+    via: Via,
+    session: Option<SessionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Value>,
+}
+
+/// The promise, in the public part, that a text was this and no other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Commitment {
+    pub(super) about: PrincipalId,
+    #[serde(with = "super::as_hex")]
+    commit: Hash,
+}
+
+/// A text that can be forgotten. Its salt goes with it, so that nobody can try out likely texts afterwards.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secret {
+    #[serde(with = "super::as_hex")]
+    salt: [u8; 16],
+    text: String,
+}
+
+impl Secret {
+    pub(super) fn commitment(&self) -> Hash {
+        Sha256::new().chain_update(self.salt).chain_update(&self.text).finalize().into()
+    }
+}
+
+/// Why an entry cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryError {
+    /// The public bytes are not an envelope.
+    NotAnEnvelope {
+        /// What the parser found.
+        why: String,
+    },
+    /// A column says something else than the bytes.
+    Column {
+        /// The column: `seq`, `at` or `kind`.
+        column: &'static str,
+    },
+    /// A marked field in the event is not one that sealing makes.
+    Marked {
+        /// The field's name.
+        field: String,
+    },
+    /// The private part is not the list of texts that the public part announces.
+    NotPrivateTexts {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A private text is not the one that was committed to.
+    Altered {
+        /// Its position in the private part, from 0.
+        index: usize,
+        /// The principal it is about.
+        about: PrincipalId,
+    },
+}
+
+impl fmt::Display for EntryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnEnvelope { why } => write!(f, "the entry is not an envelope: {why}"),
+            Self::Column { column } => write!(f, "the column `{column}` differs from the entry's bytes"),
+            Self::Marked { field } => write!(f, "the event has a field `{field}` that no sealing makes"),
+            Self::NotPrivateTexts { why } => write!(f, "the private part does not fit the entry: {why}"),
+            Self::Altered { index, about } => {
+                write!(f, "private text {index} (about {about}) is not the one that was recorded")
+            }
+        }
+    }
+}
+impl core::error::Error for EntryError {}
+
+impl Entry {
+    /// The RFC 6962 leaf hash of the public bytes.
+    pub fn leaf(&self) -> Hash {
+        merkle::leaf(&self.bytes)
+    }
+
+    /// This entry without the texts about a principal; none if it has no such text left.
+    ///
+    /// The public bytes, and so the leaf hash, stay as they are.
+    pub fn erase(&self, about: PrincipalId) -> Option<Entry> {
+        let private = self.private.as_deref()?;
+        // Cheap to rule out first: erasing walks a whole log, and few entries are about one principal.
+        let id = about.to_string();
+        if !self.bytes.windows(id.len()).any(|part| part == id.as_bytes()) {
+            return None;
+        }
+        let commitments = self.commitments().ok()?;
+        let mut secrets = read_secrets(private, commitments.len()).ok()?;
+        let mut found = false;
+        for (secret, commitment) in secrets.iter_mut().zip(&commitments) {
+            if commitment.about == about && secret.take().is_some() {
+                found = true;
+            }
+        }
+        found.then(|| Entry { private: Some(write_secrets(&secrets)), ..self.clone() })
+    }
+
+    /// This entry without any private text: what a redacted copy carries.
+    pub fn redacted(&self) -> Entry {
+        Entry { private: None, ..self.clone() }
+    }
+
+    pub(super) fn commitments(&self) -> Result<Vec<Commitment>, EntryError> {
+        Ok(self.read()?.private)
+    }
+
+    fn read(&self) -> Result<Public, EntryError> {
+        serde_json::from_slice(&self.bytes).map_err(|e| EntryError::NotAnEnvelope { why: e.to_string() })
+    }
+}
+
+/// Turns an envelope into the entry that is stored: texts that can be forgotten move to the private part, each
+/// with a fresh salt from `salts`.
+pub fn seal(envelope: Envelope, salts: &mut dyn FnMut() -> [u8; 16]) -> Entry {
+    let Envelope { v, kind, seq, at, actor, cause, mut event } = envelope;
+    let mut sealing = Sealing { salts, commitments: Vec::new(), secrets: Vec::new() };
+    let address = actor.address.map(|address| sealing.personal(address));
+    sealing.walk(&mut event);
+    let Sealing { commitments, secrets, .. } = sealing;
+    let actor = PublicActor { principal: actor.principal, via: actor.via, session: actor.session, address };
+    let public = Public { v, kind, seq, at, actor, cause, event, private: commitments };
+    let bytes = serde_json::to_vec(&public).expect(WRITES);
+    let private = (!secrets.is_empty()).then(|| write_secrets(&secrets));
+    Entry { seq, at, kind: public.kind, bytes, private }
+}
+
+/// Reads an entry back. Private texts are checked against their commitments; those that are gone come back as
+/// erased.
+pub fn open(entry: &Entry) -> Result<Envelope, EntryError> {
+    let Public { v, kind, seq, at, actor, cause, mut event, private: commitments } = entry.read()?;
+    for (column, differs) in [("seq", seq != entry.seq), ("at", at != entry.at), ("kind", kind != entry.kind)] {
+        if differs {
+            return Err(EntryError::Column { column });
+        }
+    }
+    let texts = texts(&commitments, entry.private.as_deref())?;
+    let mut opening = Opening { commitments: &commitments, texts };
+    let address = match actor.address {
+        Some(mut address) => {
+            opening.walk(&mut address)?;
+            let personal = serde_json::from_value(address).map_err(|_| EntryError::NotAnEnvelope {
+                why: "the actor's address is not a personal text".to_owned(),
+            })?;
+            Some(personal)
+        }
+        None => None,
+    };
+    opening.walk(&mut event)?;
+    let actor = Actor { principal: actor.principal, via: actor.via, session: actor.session, address };
+    Ok(Envelope { v, kind, seq, at, actor, cause, event })
+}
+
+/// The private texts, each checked against its commitment; `None` for those that are gone.
+fn texts(commitments: &[Commitment], private: Option<&[u8]>) -> Result<Vec<Option<String>>, EntryError> {
+    let Some(private) = private else {
+        return Ok(commitments.iter().map(|_| None).collect());
+    };
+    let secrets = read_secrets(private, commitments.len())?;
+    let mut texts = Vec::with_capacity(secrets.len());
+    for (index, (secret, commitment)) in secrets.into_iter().zip(commitments).enumerate() {
+        match secret {
+            Some(secret) if secret.commitment() != commitment.commit => {
+                return Err(EntryError::Altered { index, about: commitment.about });
+            }
+            secret => texts.push(secret.map(|secret| secret.text)),
+        }
+    }
+    Ok(texts)
+}
+
+fn read_secrets(private: &[u8], expected: usize) -> Result<Vec<Option<Secret>>, EntryError> {
+    let secrets: Vec<Option<Secret>> =
+        serde_json::from_slice(private).map_err(|e| EntryError::NotPrivateTexts { why: e.to_string() })?;
+    if secrets.len() == expected {
+        Ok(secrets)
+    } else {
+        let why = format!("it has {} texts, the entry announces {expected}", secrets.len());
+        Err(EntryError::NotPrivateTexts { why })
+    }
+}
+
+fn write_secrets(secrets: &[Option<Secret>]) -> Vec<u8> {
+    serde_json::to_vec(secrets).expect(WRITES)
+}
+
+/// Moves texts out of a value, in the order in which they stand in it.
+struct Sealing<'a> {
+    salts: &'a mut dyn FnMut() -> [u8; 16],
+    commitments: Vec<Commitment>,
+    secrets: Vec<Option<Secret>>,
+}
+
+impl Sealing<'_> {
+    fn walk(&mut self, value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item)),
+            Value::Object(fields) => match as_personal(fields) {
+                Some(personal) => *value = self.personal(personal),
+                None => {
+                    if fields.keys().any(|name| name.starts_with(MARK)) {
+                        rename(fields, |name| if name.starts_with(MARK) { format!("{MARK}{name}") } else { name });
+                    }
+                    fields.values_mut().for_each(|field| self.walk(field));
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn personal(&mut self, personal: Personal) -> Value {
+        let about = personal.about();
+        let mut fields = Map::new();
+        match personal.text() {
+            Some(text) => {
+                let secret = Secret { salt: (self.salts)(), text: text.to_owned() };
+                fields.insert(PRIVATE.to_owned(), Value::from(self.secrets.len()));
+                self.commitments.push(Commitment { about, commit: secret.commitment() });
+                self.secrets.push(Some(secret));
+            }
+            None => {
+                fields.insert(ABOUT.to_owned(), Value::from(about.to_string()));
+                fields.insert(TEXT.to_owned(), Value::Null);
+            }
+        }
+        Value::Object(fields)
+    }
+}
+
+/// Puts texts back where they stood.
+struct Opening<'a> {
+    commitments: &'a [Commitment],
+    texts: Vec<Option<String>>,
+}
+
+impl Opening<'_> {
+    fn walk(&mut self, value: &mut Value) -> Result<(), EntryError> {
+        match value {
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.walk(item)),
+            Value::Object(fields) => {
+                if fields.keys().any(|name| name.starts_with(MARK)) && self.marked(fields)? {
+                    return Ok(());
+                }
+                fields.values_mut().try_for_each(|field| self.walk(field))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// True when the fields were a text of ours, which is now back in its place.
+    fn marked(&mut self, fields: &mut Map<String, Value>) -> Result<bool, EntryError> {
+        if let (1, Some(index)) = (fields.len(), fields.get(PRIVATE)) {
+            let index = index.as_u64().and_then(|index| usize::try_from(index).ok());
+            let found = index.and_then(|index| Some((self.commitments.get(index)?, self.texts.get_mut(index)?)));
+            let (commitment, text) = found.ok_or_else(|| EntryError::Marked { field: PRIVATE.to_owned() })?;
+            let about = commitment.about.to_string();
+            fields.clear();
+            fields.insert(ABOUT.to_owned(), Value::from(about));
+            fields.insert(TEXT.to_owned(), text.take().map_or(Value::Null, Value::from));
+            return Ok(true);
+        }
+        if as_personal(fields).is_some_and(|personal| personal.text().is_none()) {
+            return Ok(true);
+        }
+        let ours = |name: &&String| name.starts_with(MARK) && !name[1..].starts_with(MARK);
+        if let Some(field) = fields.keys().find(ours) {
+            return Err(EntryError::Marked { field: field.clone() });
+        }
+        rename(fields, |name| if name.starts_with(MARK) { name[1..].to_owned() } else { name });
+        Ok(false)
+    }
+}
+
+/// The personal text that these fields are, if they are exactly what `Personal` writes.
+fn as_personal(fields: &Map<String, Value>) -> Option<Personal> {
+    let (2, Some(Value::String(id)), Some(text)) = (fields.len(), fields.get(ABOUT), fields.get(TEXT)) else {
+        return None;
+    };
+    let about: PrincipalId = id.parse().ok()?;
+    let spelt = about.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == id;
+    match text {
+        Value::String(text) if spelt => Some(Personal::new(about, text.clone())),
+        Value::Null if spelt => Some(Personal::erased(about)),
+        _ => None,
+    }
+}
+
+fn rename(fields: &mut Map<String, Value>, name: impl Fn(String) -> String) {
+    *fields = core::mem::take(fields).into_iter().map(|(field, value)| (name(field), value)).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn ana() -> PrincipalId {
+        PrincipalId::from_u128(0xa)
+    }
+    fn ben() -> PrincipalId {
+        PrincipalId::from_u128(0xb)
+    }
+    fn personal(about: PrincipalId, text: &str) -> Value {
+        serde_json::to_value(Personal::new(about, text)).unwrap()
+    }
+
+    fn envelope(event: Value, address: Option<Personal>) -> Envelope {
+        Envelope {
+            v: 1,
+            kind: "activation_began".to_owned(),
+            seq: 17,
+            at: Time::from_millis(1_795_269_920_656),
+            actor: Actor { principal: Some(ana()), via: Via::Api, session: None, address },
+            cause: Cause { command: Uuid::from_u128(1), correlation: Uuid::from_u128(2), parent: None },
+            event,
+        }
+    }
+
+    /// Salts that are all different, and the same in every run.
+    fn salts() -> impl FnMut() -> [u8; 16] {
+        let mut n = 0u128;
+        move || {
+            n += 1;
+            n.to_be_bytes()
+        }
+    }
+
+    fn example() -> Envelope {
+        let event = json!({"role": "r", "reason": personal(ana(), "replace disk"), "told": [personal(ben(), "Ben")]});
+        envelope(event, Some(Personal::new(ana(), "192.0.2.7")))
+    }
+
+    #[test]
+    fn an_entry_has_this_form() {
+        let entry = seal(example(), &mut salts());
+        // Shown broken into lines; the bytes have none.
+        let expected = r#"{"v":1,"kind":"activation_began","seq":17,"at":"2026-11-21T14:05:20.656Z",
+"actor":{"principal":"00000000-0000-0000-0000-00000000000a","via":"api","session":null,"address":{"~private":0}},
+"cause":{"command":"00000000-0000-0000-0000-000000000001","correlation":"00000000-0000-0000-0000-000000000002","parent":null},
+"event":{"reason":{"~private":1},"role":"r","told":[{"~private":2}]},
+"private":[{"about":"00000000-0000-0000-0000-00000000000a","commit":"a837ab185d9348d0f77e85494c3b1998d3b8853104671092cfeab548dbcbc642"},
+{"about":"00000000-0000-0000-0000-00000000000a","commit":"f90d82d24b6a5faede659847ce900dc460c0408143a3c5bc2d9928fac9c2afe3"},
+{"about":"00000000-0000-0000-0000-00000000000b","commit":"4747d6bc60d59e04425c101e29ed545d7b5796d3952601dcc2ba4759637355ad"}]}"#;
+        assert_eq!(str::from_utf8(&entry.bytes).unwrap(), expected.replace('\n', ""));
+        let private = r#"[{"salt":"00000000000000000000000000000001","text":"192.0.2.7"},
+{"salt":"00000000000000000000000000000002","text":"replace disk"},
+{"salt":"00000000000000000000000000000003","text":"Ben"}]"#;
+        assert_eq!(str::from_utf8(entry.private.as_ref().unwrap()).unwrap(), private.replace('\n', ""));
+        assert_eq!(open(&entry), Ok(example()));
+    }
+
+    #[test]
+    fn an_entry_without_texts_has_no_private_part() {
+        let plain = envelope(json!({"role": "r"}), None);
+        let entry = seal(plain.clone(), &mut || panic!("nothing to salt"));
+        assert_eq!(entry.private, None);
+        assert!(!str::from_utf8(&entry.bytes).unwrap().contains("private"));
+        assert_eq!(open(&entry), Ok(plain));
+    }
+
+    #[test]
+    fn erasing_somebody_keeps_the_leaf_and_the_others() {
+        let entry = seal(example(), &mut salts());
+        let erased = entry.erase(ana()).unwrap();
+        assert_eq!(erased.leaf(), entry.leaf());
+        let read = open(&erased).unwrap();
+        assert_eq!(read.actor.address, Some(Personal::erased(ana())));
+        assert_eq!(read.event["reason"], serde_json::to_value(Personal::erased(ana())).unwrap());
+        assert_eq!(read.event["told"][0], personal(ben(), "Ben"));
+        assert!(!str::from_utf8(erased.private.as_ref().unwrap()).unwrap().contains("disk"));
+        assert_eq!(erased.erase(ana()), None, "nothing left to forget");
+        assert_eq!(entry.erase(PrincipalId::from_u128(0xc)), None);
+    }
+
+    #[test]
+    fn a_redacted_copy_still_opens() {
+        let read = open(&seal(example(), &mut salts()).redacted()).unwrap();
+        assert_eq!(read.event["told"][0], serde_json::to_value(Personal::erased(ben())).unwrap());
+    }
+
+    #[test]
+    fn a_changed_private_text_is_found() {
+        let mut entry = seal(example(), &mut salts());
+        let private = str::from_utf8(entry.private.as_ref().unwrap()).unwrap();
+        entry.private = Some(private.replace("replace disk", "replace risk").into_bytes());
+        assert_eq!(open(&entry), Err(EntryError::Altered { index: 1, about: ana() }));
+        entry.private = Some(b"[null,null]".to_vec());
+        assert!(matches!(open(&entry), Err(EntryError::NotPrivateTexts { .. })));
+    }
+
+    #[test]
+    fn a_column_that_differs_from_the_bytes_is_found() {
+        let entry = seal(example(), &mut salts());
+        for (changed, column) in [
+            (Entry { seq: 18, ..entry.clone() }, "seq"),
+            (Entry { at: Time::from_millis(0), ..entry.clone() }, "at"),
+            (Entry { kind: "activation_ended".to_owned(), ..entry.clone() }, "kind"),
+        ] {
+            assert_eq!(open(&changed), Err(EntryError::Column { column }));
+        }
+    }
+
+    /// Any value, with personal texts and with field names that try to pass for them.
+    fn values() -> impl Strategy<Value = Value> {
+        let id =
+            prop_oneof![Just(ana().to_string()), Just("00000000-0000-0000-0000-00000000000A".to_owned()), ".{0,5}"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+            (any::<u8>(), ".{0,8}").prop_map(|(who, text)| personal(PrincipalId::from_u128(who.into()), &text)),
+            Just(serde_json::to_value(Personal::erased(ben())).unwrap()),
+            (id, ".{0,5}").prop_map(|(id, text)| json!({"~about": id, "~text": text})),
+            (0u64..3).prop_map(|n| json!({"~private": n})),
+        ];
+        let names =
+            prop_oneof![Just("~private"), Just("~about"), Just("~text"), Just("~~text"), Just("role"), Just("to")];
+        leaf.prop_recursive(4, 40, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(names.clone().prop_map(str::to_owned), inner, 0..5)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn opening_gives_back_what_was_sealed(event in values(), address in prop::option::of(".{0,9}")) {
+            let envelope = envelope(event, address.map(|text| Personal::new(ben(), text)));
+            let entry = seal(envelope.clone(), &mut salts());
+            prop_assert!(!entry.bytes.contains(&b'\n'));
+            prop_assert_eq!(&seal(envelope.clone(), &mut salts()), &entry, "sealing is deterministic");
+            prop_assert_eq!(open(&entry), Ok(envelope));
+        }
+
+        #[test]
+        fn no_bytes_make_opening_panic(bytes: Vec<u8>, private in prop::option::of(any::<Vec<u8>>())) {
+            let entry = Entry { seq: 1, at: Time::default(), kind: "x".to_owned(), bytes, private };
+            prop_assert!(open(&entry).is_err());
+            prop_assert_eq!(entry.erase(ana()), None);
+        }
+
+        #[test]
+        fn a_changed_byte_never_goes_unseen(event in values(), at: prop::sample::Index, flip in 1u8..) {
+            let entry = seal(envelope(event, None), &mut salts());
+            let mut changed = entry.clone();
+            let place = at.index(changed.bytes.len());
+            changed.bytes[place] ^= flip;
+            prop_assert_ne!(changed.leaf(), entry.leaf());
+            let _ = open(&changed);
+            let _ = changed.erase(ana());
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The log: what an entry is, how entries form one tree, and how anybody can check that nothing was changed.
+//! It never stores anything and never asks what time it is; the key that signs is given to it.
+//!
+//! Always: the bytes that are stored are the bytes that were hashed; what a person may ask us to forget is not
+//! among them, only a salted commitment to it.
+
+pub mod entry;
+pub mod merkle;
+
+pub use entry::{Actor, Cause, Entry, EntryError, Envelope, Via, open, seal};
+pub use merkle::{Frontier, Hash, Head};
+
+/// Reads hex digits, lower-case only: a hash has one spelling, so that no changed byte reads the same.
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let one_spelling = text.len() == 2 * N && !text.bytes().any(|digit| digit.is_ascii_uppercase());
+    (one_spelling && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
+}
+
+/// Bytes of fixed length as lower-case hex, for serde's `with`.
+mod as_hex {
+    use alloc::string::String;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::unhex(&text).ok_or_else(|| de::Error::custom("these bytes need lower-case hex digits, all of them"))
+    }
+}
