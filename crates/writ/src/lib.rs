@@ -1,6 +1,7 @@
 //! Writ's server, sign-in, API and command line: everything around the pure rules of `writ-core`.
 //! No access rule is written in this crate; it carries questions to the rules and answers back.
 
+pub mod clock;
 pub mod http;
 pub mod store;
 pub mod vault;

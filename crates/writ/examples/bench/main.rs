@@ -1,0 +1,30 @@
+//! The figures of docs/benchmarks.md, each beside the limit of the machine it ran on, in the same run.
+//! It judges nothing and sends no traffic to any address but loopback; it stops by itself.
+//!
+//! Always: a figure and its limit are measured in turns, so that other work on the machine hits both.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the monotonic clock; nothing of the server does")]
+
+mod limits;
+mod report;
+
+use report::{Failed, Report};
+
+type Section = fn(&mut Report) -> Result<(), Failed>;
+
+const SECTIONS: &[(&str, Section)] = &[("limits", limits::run)];
+
+fn main() -> Result<(), Failed> {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = chosen.iter().find(|word| !SECTIONS.iter().any(|(name, _)| name == word)) {
+        let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no section is called {unknown}; there are: {}", names.join(", ")).into());
+    }
+    let mut report = Report::of_this_machine();
+    for (name, section) in SECTIONS {
+        if chosen.is_empty() || chosen.iter().any(|word| word == name) {
+            section(&mut report)?;
+        }
+    }
+    report.print();
+    Ok(())
+}
