@@ -29,6 +29,7 @@ const APPLICATION: i64 = 0x5772_6974;
 pub struct Place(Arc<Held>);
 
 struct Held {
+    data: PathBuf,
     dir: PathBuf,
     tenant: TenantId,
     writing: Mutex<()>,
@@ -59,7 +60,7 @@ impl Place {
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        Ok(Place(Arc::new(Held { dir, tenant, writing: Mutex::new(()), _lock: lock })))
+        Ok(Place(Arc::new(Held { data: data.to_owned(), dir, tenant, writing: Mutex::new(()), _lock: lock })))
     }
 
     /// The tenant whose folder this is.
@@ -67,7 +68,12 @@ impl Place {
         self.0.tenant
     }
 
-    /// The folder.
+    /// The folder of all tenants, which this one is in.
+    pub fn data(&self) -> &Path {
+        &self.0.data
+    }
+
+    /// The tenant's own folder.
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }

@@ -118,7 +118,7 @@ async fn a_version_is_never_used_again_after_the_row_was_deleted_or_collected() 
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn of_racing_writers_one_wins_each_round() {
     for Subject { vault, _data } in subjects() {
         let k = key(Kind::Totp, "ana", "1");
