@@ -4,9 +4,11 @@
 //! Always: the bytes that are stored are the bytes that were hashed; what a person may ask us to forget is not
 //! among them, only a salted commitment to it.
 
+pub mod checkpoint;
 pub mod entry;
 pub mod merkle;
 
+pub use checkpoint::{Checkpoint, CheckpointError, LogKey, Signed};
 pub use entry::{Actor, Cause, Entry, EntryError, Envelope, Via, open, seal};
 pub use merkle::{Frontier, Hash, Head};
 
