@@ -3,5 +3,6 @@
 
 pub mod clock;
 pub mod http;
+pub mod identity;
 pub mod store;
 pub mod vault;
