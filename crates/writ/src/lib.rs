@@ -1,7 +1,9 @@
 //! Writ's server, sign-in, API and command line: everything around the pure rules of `writ-core`.
 //! No access rule is written in this crate; it carries questions to the rules and answers back.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod http;
 pub mod identity;
 pub mod store;

@@ -1,0 +1,74 @@
+//! What a typed name means, asked of the server, which knows all names; never guessed.
+//!
+//! Always: a name that could mean two things stops the command before anything is asked.
+
+use super::client::Client;
+use super::names::unclear;
+use super::stop::Stop;
+use crate::http::api::shape::{Called, Meanings};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// A sort of thing that can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// A role.
+    Role,
+    /// A user, a group or a program.
+    Principal,
+    /// A user.
+    User,
+    /// An administrative unit.
+    Unit,
+    /// A host.
+    Host,
+    /// An open request.
+    Request,
+}
+
+impl Sort {
+    /// As the route knows it and as people read it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Sort::Role => "role",
+            Sort::Principal => "principal",
+            Sort::User => "user",
+            Sort::Unit => "unit",
+            Sort::Host => "host",
+            Sort::Request => "request",
+        }
+    }
+}
+
+/// The one thing that is meant.
+///
+/// # Errors
+/// When it could be none or several; the sentence lists them.
+pub(super) fn of(client: &mut Client, sort: Sort, typed: &str) -> Result<Called, Stop> {
+    let typed_encoded = utf8_percent_encode(typed, NON_ALPHANUMERIC);
+    let mut meanings: Meanings = client.get(&format!("/writ/v1/names?kind={}&typed={typed_encoded}", sort.name()))?;
+    if meanings.count == 1 && meanings.found.len() == 1 {
+        return Ok(meanings.found.remove(0));
+    }
+    let names: Vec<String> = meanings.found.iter().map(|one| one.name.clone()).collect();
+    Err(Stop::Usage(unclear(typed, sort.name(), &names, meanings.count)))
+}
+
+/// The scope that is meant: the tenant unless a unit is named.
+///
+/// # Errors
+/// As [`of`].
+pub(super) fn scope(client: &mut Client, typed: Option<&str>) -> Result<Called, Stop> {
+    match typed {
+        None | Some("/" | "tenant") => Ok(Called { id: "/".into(), name: "tenant".into() }),
+        Some(path) if path.starts_with('/') => Ok(Called { id: path.into(), name: path.into() }),
+        Some(unit) => {
+            let unit = of(client, Sort::Unit, unit)?;
+            Ok(Called { id: format!("/administrativeUnits/{}", unit.id), name: unit.name })
+        }
+    }
+}
+
+/// ` on Finance`, or nothing for the tenant.
+pub(super) fn on(scope: &Called) -> String {
+    if scope.id == "/" { String::new() } else { format!(" on {}", scope.name) }
+}

@@ -1,0 +1,4 @@
+//! Writ's own routes under `/writ/v1`: what Graph has no word for. One file per subject.
+//! No access rule is written here: every answer is judged by the core's `may` or `decide`.
+
+pub mod shape;
