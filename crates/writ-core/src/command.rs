@@ -1,0 +1,341 @@
+//! Commands: what somebody, or time, asks Writ to do; and who asks, with which proof.
+//! A command changes nothing; `decide` turns it into events or a refusal.
+//!
+//! Always: a command's name is an order ("RequestActivation"), and its texts are plain until `decide` wraps what is personal.
+
+use crate::directory::{Account, Drift};
+use crate::ids::*;
+pub use crate::log::entry::Via;
+use crate::rules::{RuleChange, RuleChoice};
+use crate::scope::Target;
+use crate::time::{Span, Time};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Who asks, from where, and how well they have shown who they are.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The principal; `None` for time itself, a host agent or the server's console.
+    pub principal: Option<PrincipalId>,
+    /// The way in.
+    pub via: Via,
+    /// The sign-in session.
+    pub session: Option<SessionId>,
+    /// How strongly and how freshly they have shown who they are.
+    pub proof: Proof,
+    /// The token's delegated permissions; `None` for Writ's own doors, which carry all of them.
+    pub scopes: Option<Arc<[String]>>,
+    /// Whether a program speaks for itself (app-only), without a user.
+    pub app_only: bool,
+    /// Where from.
+    pub address: Option<String>,
+    /// From which host; set for host agents only.
+    pub device: Option<DeviceId>,
+    /// This command's own id.
+    pub command: Uuid,
+    /// What ties commands of one action together.
+    pub correlation: Uuid,
+}
+
+impl Caller {
+    /// Time itself, or the server on its own behalf.
+    pub fn timer(command: Uuid) -> Self {
+        Self {
+            principal: None,
+            via: Via::Timer,
+            session: None,
+            proof: Proof::default(),
+            scopes: None,
+            app_only: false,
+            address: None,
+            device: None,
+            command,
+            correlation: command,
+        }
+    }
+    /// Somebody who is root at the server's own console.
+    pub fn console(command: Uuid) -> Self {
+        Self { via: Via::Console, ..Self::timer(command) }
+    }
+    /// An enrolled host's agent, whose signature was checked.
+    pub fn host(command: Uuid, device: DeviceId) -> Self {
+        Self { via: Via::Host, device: Some(device), ..Self::timer(command) }
+    }
+    /// A signed-in principal.
+    pub fn signed_in(command: Uuid, principal: PrincipalId, via: Via, proof: Proof) -> Self {
+        Self { principal: Some(principal), via, proof, ..Self::timer(command) }
+    }
+}
+
+/// How strongly and how freshly somebody has shown who they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Proof {
+    /// When they signed in.
+    pub signed_in: Option<Time>,
+    /// When they last proved a second factor; never moved by refreshing a token.
+    pub mfa: Option<Time>,
+    /// Signed in with an emergency secret, which counts as every proof.
+    pub emergency: bool,
+    /// Authentication contexts the sign-in satisfied.
+    pub contexts: Vec<String>,
+}
+
+/// When something is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiration {
+    /// Never.
+    Never,
+    /// At a moment.
+    At(Time),
+    /// A while after it begins.
+    For(Span),
+    /// Not said.
+    Unspecified,
+}
+
+/// A ticket, as given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TicketGiven {
+    /// Its number, such as `CHG-417`.
+    pub number: Option<String>,
+    /// The ticketing system.
+    pub system: Option<String>,
+}
+
+/// What is given or taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    /// May ask.
+    Eligibility,
+    /// Holds.
+    Assignment,
+}
+
+/// When a removal takes effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removal {
+    /// At once; running activations end with it.
+    #[default]
+    Now,
+    /// No new activation; it goes when those that run have ended.
+    WhenRunningEnd,
+}
+
+/// A user to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewUser {
+    /// The principal's id.
+    pub id: PrincipalId,
+    /// The person: a new one, or one who already has other principals.
+    pub person: PersonId,
+    /// Display name.
+    pub name: String,
+    /// User principal name.
+    pub upn: String,
+}
+
+/// Everything that can be asked of Writ.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Creates the tenant: settings, first administrator, emergency accounts. Console only, once.
+    Found {
+        name: String,
+        rules: RuleChoice,
+        span_min: Span,
+        administrator: NewUser,
+        /// How long the first administrator's standing assignment for set-up lasts.
+        setup: Span,
+        emergency: Vec<NewUser>,
+    },
+    /// Creates a user.
+    CreateUser(NewUser),
+    /// Changes a user.
+    UpdateUser { user: PrincipalId, name: Option<String>, upn: Option<String>, enabled: Option<bool>, person: Option<PersonId> },
+    /// Creates a group.
+    CreateGroup { group: PrincipalId, name: String, description: String, role_assignable: bool, owners: Vec<PrincipalId>, members: Vec<PrincipalId> },
+    /// Changes a group's texts.
+    UpdateGroup { group: PrincipalId, name: Option<String>, description: Option<String> },
+    /// Creates a program.
+    CreateService { service: PrincipalId, name: String, app: Uuid },
+    /// Enables or disables a program.
+    EnableService { service: PrincipalId, enabled: bool },
+    /// Deletes a user, a group or a program, with everything that depended on it.
+    DeletePrincipal { principal: PrincipalId },
+    /// Adds somebody to a group.
+    AddMember { group: PrincipalId, member: PrincipalId },
+    /// Takes somebody out of a group.
+    RemoveMember { group: PrincipalId, member: PrincipalId },
+    /// Makes somebody an owner of a group.
+    AddOwner { group: PrincipalId, owner: PrincipalId },
+    /// Ends somebody's ownership.
+    RemoveOwner { group: PrincipalId, owner: PrincipalId },
+    /// Creates an administrative unit.
+    CreateUnit { unit: UnitId, name: String, description: String },
+    /// Changes a unit's texts.
+    UpdateUnit { unit: UnitId, name: Option<String>, description: Option<String> },
+    /// Deletes a unit and ends what was held in it.
+    DeleteUnit { unit: UnitId },
+    /// Puts a principal or a host into a unit.
+    AddToUnit { unit: UnitId, object: Uuid },
+    /// Takes it out.
+    RemoveFromUnit { unit: UnitId, object: Uuid },
+    /// Defines a custom role.
+    CreateRole { role: RoleId, name: String, description: String, actions: Vec<String> },
+    /// Changes a custom role.
+    UpdateRole { role: RoleId, name: Option<String>, description: Option<String>, actions: Option<Vec<String>>, enabled: Option<bool> },
+    /// Deletes a custom role and ends what was held of it.
+    DeleteRole { role: RoleId },
+
+    /// An administrator makes somebody eligible, or assigns directly (`adminAssign`).
+    Assign { sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>, expiration: Expiration, reason: Option<String>, ticket: TicketGiven },
+    /// An administrator changes when it begins and ends (`adminUpdate`).
+    Reassign { sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>, expiration: Expiration, reason: Option<String>, ticket: TicketGiven },
+    /// An administrator takes it away (`adminRemove`).
+    Remove { sort: Sort, principal: PrincipalId, target: Target, when: Removal, reason: Option<String> },
+    /// Somebody asks to switch on a role they are eligible for (`selfActivate`).
+    RequestActivation { principal: PrincipalId, target: Target, start: Option<Time>, expiration: Expiration, reason: Option<String>, ticket: TicketGiven },
+    /// Somebody gives up a role they switched on (`selfDeactivate`).
+    Deactivate { principal: PrincipalId, target: Target, reason: Option<String> },
+    /// Takes back a request that is still open.
+    CancelRequest { request: RequestId },
+    /// Decides a stage of a request.
+    DecideRequest { request: RequestId, approve: bool, reason: Option<String> },
+
+    /// Changes a role's rules.
+    ChangeRules { role: RoleId, changes: Vec<RuleChange> },
+    /// Changes the tenant's settings.
+    ChangeSettings { name: Option<String>, span_min: Option<Span>, age_min: Option<Span> },
+
+    /// Records a sign-in or a failed one; repeats arrive aggregated.
+    NoteSignIn { principal: Option<PrincipalId>, outcome: SignIn, methods: Vec<Method>, count: u32 },
+    /// Issues a single-use code that binds somebody's first factor.
+    IssueCode { principal: PrincipalId, code: CredentialId, expires: Time },
+    /// Binds a credential; the vault already holds its secret.
+    BindCredential { principal: PrincipalId, credential: CredentialId, method: Method, version: u64, code: Option<CredentialId> },
+    /// Removes a credential.
+    RemoveCredential { principal: PrincipalId, credential: CredentialId },
+    /// Mints a new emergency account, or a new secret for one. Console only.
+    MintEmergency { user: NewUser, credential: CredentialId },
+
+    /// Issues a single-use code that enrols a host.
+    IssueHostCode { code: CredentialId, unit: Option<UnitId>, expires: Time },
+    /// Enrols a host, with such a code.
+    EnrolHost { host: DeviceId, name: String, key: String, code: CredentialId },
+    /// Forgets a host and ends what was in force on it.
+    RemoveHost { host: DeviceId },
+    /// Says which local account a person has: on one host, in one unit, or everywhere. `None` takes the override back.
+    MapAccount { person: PersonId, place: Place, account: Option<String> },
+    /// A connector is about to make rights real.
+    IntendGrants { grants: Vec<Intent> },
+    /// What hosts say is in force: one round of reports, only what changed.
+    ReportGrants { results: Vec<Outcome> },
+    /// What a host says about itself: its accounts, and grants Writ did not make.
+    ReportHost { host: DeviceId, accounts: Vec<Account>, drift: Vec<Drift> },
+    /// Raises the epoch of orders, after a restore.
+    RaiseEpoch,
+
+    /// Erases a principal's personal data.
+    ErasePrincipal { principal: PrincipalId },
+    /// Declares the clock right after a doubtful jump. Console only.
+    RecoverClock,
+
+    /// Time: a future start has come.
+    BeginActivation { request: RequestId },
+    /// Time: an ask has waited too long.
+    ExpireRequest { request: RequestId },
+    /// Time: an assignment is over.
+    EndAssignment { assignment: AssignmentId },
+    /// Time: an eligibility is over.
+    EndEligibility { eligibility: EligibilityId },
+    /// Time: requests that ended more than 30 days ago leave the live state.
+    ForgetRequests { before: Time },
+}
+
+/// How a sign-in went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignIn {
+    /// In.
+    Succeeded,
+    /// A wrong password, code or secret.
+    Failed,
+    /// Too many tries; made to wait.
+    Throttled,
+    /// A second factor was proved again for an ask.
+    SteppedUp,
+    /// Signed out.
+    SignedOut,
+    /// A used refresh token came back; its family was ended.
+    RefreshReused,
+}
+
+/// A way of proving who one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// A password.
+    Password,
+    /// A time-based one-time code.
+    Totp,
+    /// An emergency account's secret.
+    EmergencySecret,
+    /// A single-use enrolment code.
+    Code,
+}
+
+/// Where an account mapping applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// On one host.
+    Host(DeviceId),
+    /// On the hosts of a unit.
+    Unit(UnitId),
+    /// On every host.
+    Everywhere,
+}
+
+/// A right about to be made real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The assignment it comes from.
+    pub assignment: AssignmentId,
+    /// Who gets it.
+    pub principal: PrincipalId,
+    /// On which host.
+    pub host: DeviceId,
+    /// Whether it was seen to be absent before.
+    pub absent_before: bool,
+}
+
+/// What became of a right on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The assignment it comes from.
+    pub assignment: AssignmentId,
+    /// Whose right.
+    pub principal: PrincipalId,
+    /// On which host.
+    pub host: DeviceId,
+    /// What became of it.
+    pub result: Effect,
+}
+
+/// The state of a right on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Ordered, not yet confirmed.
+    Intended,
+    /// In force: a probe on the host has shown it.
+    Effective,
+    /// The host does not give it; why, in a sentence.
+    Refused(String),
+    /// Gone again, its elevated sessions too.
+    Gone,
+}

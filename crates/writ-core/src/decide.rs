@@ -1,0 +1,391 @@
+//! Decides what a command becomes: the events that follow, and what to tell the asker.
+//! It never stores, waits, asks what time it is, or reads anything but its arguments.
+//!
+//! Always: a refusal changes no right; at most it leaves a bounded record of the ask. Malformed input leaves none.
+
+use crate::command::{Caller, Command, Proof, Sort};
+use crate::event::{Action, Event};
+use crate::holds;
+use crate::ids::*;
+use crate::personal::Personal;
+use crate::refusal::{Broken, Refusal, What};
+use crate::role::Duty;
+use crate::scope::{Scope, Target};
+use crate::state::{Meta, State, Status};
+use crate::time::{Span, Time};
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+mod activation;
+mod approval;
+mod assignment;
+mod ending;
+mod groups;
+mod hosts;
+mod identity;
+mod roles;
+mod rules;
+mod tenant;
+mod units;
+mod users;
+
+pub use approval::{approvers_of, may_decide, who_could_approve};
+pub use assignment::stopped_by_removal;
+pub use groups::protected;
+
+/// How many refused asks of one principal are recorded within [`REFUSALS_WINDOW`]; further ones leave no entry.
+pub const REFUSALS_MAX: u32 = 20;
+/// The window that [`REFUSALS_MAX`] counts in.
+pub const REFUSALS_WINDOW: Span = Span::from_minutes(10);
+/// How many requests of one principal may be open at once.
+pub const OPEN_MAX: usize = 100;
+/// The longest name, in bytes.
+pub const NAME_MAX: usize = 256;
+/// The longest reason or description, in bytes.
+pub const TEXT_MAX: usize = 4096;
+
+/// What `decide` may know besides the state.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The time.
+    pub now: Time,
+    /// Fresh ids; the first one names the request that a command makes.
+    pub ids: [Uuid; 4],
+    /// Who asks.
+    pub caller: Caller,
+    /// Why the clock is in doubt, if it is: then no new power is given.
+    pub clock_doubt: Option<&'static str>,
+}
+
+/// What a command becomes.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Decision {
+    /// What happened; to be made durable together, or not at all.
+    pub events: Vec<Event>,
+    /// What to tell the asker.
+    pub answer: Result<Answer, Refusal>,
+}
+
+/// What to tell an asker who was not refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is done, and this was made.
+    Made(Uuid),
+    /// A request was made.
+    Asked(Asked),
+    /// A request was decided; this is where it stands now.
+    Decided { request: RequestId, status: Status },
+    /// Who was stopped by it.
+    Stopped(Vec<Stopped>),
+}
+
+/// A request that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// Its id.
+    pub request: RequestId,
+    /// Where it stands.
+    pub status: Status,
+    /// When what it gives begins, if it begins later.
+    pub starts: Option<Time>,
+    /// When what it gives ends.
+    pub ends: Option<Time>,
+    /// Who can approve it, if it waits for that.
+    pub approvers: Vec<PrincipalId>,
+    /// Whose running activations it stops, if it takes something away.
+    pub stops: Vec<Stopped>,
+}
+
+/// An activation that a removal stops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stopped {
+    /// Which.
+    pub assignment: AssignmentId,
+    /// Whose.
+    pub principal: PrincipalId,
+    /// Of what.
+    pub target: Target,
+    /// When it would have ended.
+    pub ends: Option<Time>,
+}
+
+/// What a judged command yields: events and an answer, or a refusal.
+type Judged = Result<(Vec<Event>, Answer), Refusal>;
+
+/// Decides what a command becomes.
+pub fn decide(state: &State, command: &Command, context: &Context) -> Decision {
+    match judge(state, command, context) {
+        Ok((mut events, answer)) => {
+            if guards_the_way_in(command) {
+                let next = after(state, &events, context);
+                if ending::ways_in(state, context.now) > 0 && ending::ways_in(&next, context.now) == 0 {
+                    return Decision { events: Vec::new(), answer: Err(Refusal::LastWayIn) };
+                }
+                events.extend(approval::unsatisfiable_now(state, &next, context.now));
+            }
+            Decision { events, answer: Ok(answer) }
+        }
+        Err(refusal) => Decision { events: record(state, command, context, &refusal), answer: Err(refusal) },
+    }
+}
+
+/// The state after these events, for looking ahead: what a dry run shows.
+pub fn after(state: &State, events: &[Event], context: &Context) -> State {
+    let mut next = state.clone();
+    for event in events {
+        let meta = Meta { seq: next.seq + 1, at: context.now, actor: context.caller.principal };
+        next.apply(&meta, event);
+    }
+    next
+}
+
+/// Commands that can take away a way in, or somebody who approves.
+fn guards_the_way_in(command: &Command) -> bool {
+    match command {
+        Command::UpdateUser { enabled, person, .. } => enabled.is_some() || person.is_some(),
+        Command::DeletePrincipal { .. }
+        | Command::AddMember { .. }
+        | Command::RemoveMember { .. }
+        | Command::Remove { .. }
+        | Command::Reassign { .. }
+        | Command::ChangeRules { .. }
+        | Command::EndEligibility { .. }
+        | Command::EndAssignment { .. }
+        | Command::Found { .. }
+        | Command::UpdateRole { .. }
+        | Command::DeleteRole { .. }
+        | Command::MintEmergency { .. } => true,
+        Command::Assign { .. } => true,
+        _ => false,
+    }
+}
+
+#[rustfmt::skip]
+fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
+    use Command as C;
+    if !matches!(command, C::Found { .. }) && state.settings.is_none() {
+        return Err(Refusal::Conflict { why: "This tenant has not been founded yet: run writ init.".into() });
+    }
+    check_scopes(command, cx)?;
+    match command {
+        C::Found { name, rules, span_min, administrator, setup, emergency } => tenant::found(state, cx, name, *rules, *span_min, administrator, *setup, emergency),
+        C::ChangeSettings { name, span_min, age_min } => tenant::change_settings(state, cx, name.as_ref(), *span_min, *age_min),
+        C::MintEmergency { user, credential } => tenant::mint_emergency(state, cx, user, *credential),
+        C::ErasePrincipal { principal } => tenant::erase(state, cx, *principal),
+        C::RecoverClock => tenant::recover_clock(cx),
+        C::RaiseEpoch => tenant::raise_epoch(state, cx),
+        C::CreateUser(user) => users::create(state, cx, user),
+        C::UpdateUser { user, name, upn, enabled, person } => users::update(state, cx, *user, name.as_deref(), upn.as_deref(), *enabled, *person),
+        C::CreateService { service, name, app } => users::create_service(state, cx, *service, name, *app),
+        C::EnableService { service, enabled } => users::enable_service(state, cx, *service, *enabled),
+        C::DeletePrincipal { principal } => users::delete(state, cx, *principal),
+        C::CreateGroup { group, name, description, role_assignable, owners, members } => groups::create(state, cx, *group, name, description, *role_assignable, owners, members),
+        C::UpdateGroup { group, name, description } => groups::update(state, cx, *group, name.as_deref(), description.as_deref()),
+        C::AddMember { group, member } => groups::add_member(state, cx, *group, *member),
+        C::RemoveMember { group, member } => groups::remove_member(state, cx, *group, *member),
+        C::AddOwner { group, owner } => groups::add_owner(state, cx, *group, *owner),
+        C::RemoveOwner { group, owner } => groups::remove_owner(state, cx, *group, *owner),
+        C::CreateUnit { unit, name, description } => units::create(state, cx, *unit, name, description),
+        C::UpdateUnit { unit, name, description } => units::update(state, cx, *unit, name.as_deref(), description.as_deref()),
+        C::DeleteUnit { unit } => units::delete(state, cx, *unit),
+        C::AddToUnit { unit, object } => units::join(state, cx, *unit, *object),
+        C::RemoveFromUnit { unit, object } => units::leave(state, cx, *unit, *object),
+        C::CreateRole { role, name, description, actions } => roles::define(state, cx, *role, name, description, actions),
+        C::UpdateRole { role, name, description, actions, enabled } => roles::change(state, cx, *role, name.as_deref(), description.as_deref(), actions.as_deref(), *enabled),
+        C::DeleteRole { role } => roles::delete(state, cx, *role),
+        C::Assign { sort, principal, target, start, expiration, reason, ticket } => assignment::assign(state, cx, &assignment::Given { sort: *sort, principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::Reassign { sort, principal, target, start, expiration, reason, ticket } => assignment::reassign(state, cx, &assignment::Given { sort: *sort, principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::Remove { sort, principal, target, when, reason } => assignment::remove(state, cx, *sort, *principal, *target, *when, reason.as_deref()),
+        C::RequestActivation { principal, target, start, expiration, reason, ticket } => activation::request(state, cx, &activation::Wish { principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::Deactivate { principal, target, reason } => activation::deactivate(state, cx, *principal, *target, reason.as_deref()),
+        C::CancelRequest { request } => approval::cancel(state, cx, *request),
+        C::DecideRequest { request, approve, reason } => approval::decide_request(state, cx, *request, *approve, reason.as_deref()),
+        C::ChangeRules { role, changes } => rules::change(state, cx, *role, changes),
+        C::NoteSignIn { principal, outcome, methods, count } => identity::note(cx, *principal, *outcome, methods, *count),
+        C::IssueCode { principal, code, expires } => identity::issue_code(state, cx, *principal, *code, *expires),
+        C::BindCredential { principal, credential, method, version, code } => identity::bind(state, cx, *principal, *credential, *method, *version, *code),
+        C::RemoveCredential { principal, credential } => identity::remove(state, cx, *principal, *credential),
+        C::IssueHostCode { code, unit, expires } => hosts::issue_code(state, cx, *code, *unit, *expires),
+        C::EnrolHost { host, name, key, code } => hosts::enrol(state, cx, *host, name, key, *code),
+        C::RemoveHost { host } => hosts::remove(state, cx, *host),
+        C::MapAccount { person, place, account } => hosts::map_account(state, cx, *person, *place, account.as_deref()),
+        C::IntendGrants { grants } => hosts::intend(state, cx, grants),
+        C::ReportGrants { results } => hosts::report_grants(state, cx, results),
+        C::ReportHost { host, accounts, drift } => hosts::report(state, cx, *host, accounts, drift),
+        C::BeginActivation { request } => activation::begin(state, cx, *request),
+        C::ExpireRequest { request } => approval::expire(state, cx, *request),
+        C::EndAssignment { assignment } => ending::end_assignment(state, cx, *assignment),
+        C::EndEligibility { eligibility } => ending::end_eligibility(state, cx, *eligibility),
+        C::ForgetRequests { before } => ending::forget(cx, *before),
+    }
+}
+
+/// The record a refused ask leaves, if it leaves one: who asked for what, and which rules failed.
+fn record(state: &State, command: &Command, cx: &Context, refusal: &Refusal) -> Vec<Event> {
+    let (action, subject, target) = match command {
+        Command::RequestActivation { principal, target, .. } => (Action::SelfActivate, *principal, *target),
+        Command::Deactivate { principal, target, .. } => (Action::SelfDeactivate, *principal, *target),
+        Command::Assign { principal, target, .. } => (Action::AdminAssign, *principal, *target),
+        Command::Reassign { principal, target, .. } => (Action::AdminUpdate, *principal, *target),
+        Command::Remove { principal, target, .. } => (Action::AdminRemove, *principal, *target),
+        _ => return Vec::new(),
+    };
+    let broken: Vec<String> = match refusal {
+        Refusal::Rules { broken, .. } => broken.iter().map(|b| b.rule().to_string()).collect(),
+        Refusal::NotEligible { .. } => vec!["EligibilityRule".into()],
+        Refusal::NotAllowed { .. } => vec!["Authorization_RequestDenied".into()],
+        Refusal::Climb { .. } => vec!["Climb".into()],
+        Refusal::ClockInDoubt { .. } => vec!["ClockInDoubt".into()],
+        Refusal::LastWayIn => vec!["LastWayIn".into()],
+        _ => return Vec::new(),
+    };
+    let Some(by) = cx.caller.principal.filter(|p| holds::enabled(state, *p)) else { return Vec::new() };
+    if let Some((since, count)) = state.refused.get(&by)
+        && cx.now.since(*since) < REFUSALS_WINDOW
+        && *count >= REFUSALS_MAX
+    {
+        return Vec::new();
+    }
+    vec![Event::AskRefused { by, action, subject, target, broken }]
+}
+
+/// Delegated permissions, with Graph's names: any one of these must be in the token.
+fn check_scopes(command: &Command, cx: &Context) -> Result<(), Refusal> {
+    use Command as C;
+    let any_of: &[&'static str] = match command {
+        C::Assign { sort: Sort::Eligibility, .. } | C::Reassign { sort: Sort::Eligibility, .. } | C::Remove { sort: Sort::Eligibility, .. } => {
+            &["RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"]
+        }
+        C::Assign { .. } | C::Reassign { .. } | C::Remove { .. } | C::RequestActivation { .. } | C::Deactivate { .. } => {
+            &["RoleAssignmentSchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"]
+        }
+        C::CancelRequest { .. } => &[
+            "RoleAssignmentSchedule.ReadWrite.Directory",
+            "RoleEligibilitySchedule.ReadWrite.Directory",
+            "RoleManagement.ReadWrite.Directory",
+        ],
+        C::DecideRequest { .. } => &["RoleAssignmentSchedule.ReadWrite.Directory", "PrivilegedAccess.ReadWrite.AzureAD"],
+        C::ChangeRules { .. } => &["RoleManagementPolicy.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"],
+        C::CreateUser(_) | C::UpdateUser { .. } => &["User.ReadWrite.All", "Directory.ReadWrite.All"],
+        C::DeletePrincipal { .. } => &["User.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"],
+        C::CreateGroup { .. } | C::UpdateGroup { .. } | C::AddOwner { .. } | C::RemoveOwner { .. } => {
+            &["Group.ReadWrite.All", "Directory.ReadWrite.All"]
+        }
+        C::AddMember { .. } | C::RemoveMember { .. } => {
+            &["GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"]
+        }
+        C::CreateUnit { .. } | C::UpdateUnit { .. } | C::DeleteUnit { .. } | C::AddToUnit { .. } | C::RemoveFromUnit { .. } => {
+            &["AdministrativeUnit.ReadWrite.All", "Directory.ReadWrite.All"]
+        }
+        C::CreateRole { .. } | C::UpdateRole { .. } | C::DeleteRole { .. } => &["RoleManagement.ReadWrite.Directory"],
+        C::CreateService { .. } | C::EnableService { .. } => &["Application.ReadWrite.All", "Directory.ReadWrite.All"],
+        C::ChangeSettings { .. } | C::IssueCode { .. } | C::IssueHostCode { .. } | C::RemoveHost { .. } | C::MapAccount { .. } | C::ErasePrincipal { .. } => {
+            &["Writ.Administer"]
+        }
+        _ => return Ok(()),
+    };
+    needs_scope(&cx.caller, any_of)
+}
+
+/// Refuses a token that has none of these delegated permissions.
+pub(crate) fn needs_scope(caller: &Caller, any_of: &[&'static str]) -> Result<(), Refusal> {
+    match &caller.scopes {
+        None => Ok(()),
+        Some(has) if has.iter().any(|h| any_of.iter().any(|a| a.eq_ignore_ascii_case(h))) => Ok(()),
+        Some(has) => Err(Refusal::MissingScope { any_of: any_of.to_vec(), has: has.to_vec() }),
+    }
+}
+
+impl Context {
+    /// The principal who asks, who must be enabled.
+    pub(crate) fn asker(&self, state: &State) -> Result<PrincipalId, Refusal> {
+        match self.caller.principal {
+            Some(id) if holds::enabled(state, id) => Ok(id),
+            _ => Err(Refusal::AccountDisabled),
+        }
+    }
+
+    /// The principal who asks, who must hold a role that allows this everywhere in the tenant.
+    pub(crate) fn with_duty(&self, state: &State, duty: Duty) -> Result<PrincipalId, Refusal> {
+        let id = self.asker(state)?;
+        if holds::duties(state, id, self.now).has(duty) { Ok(id) } else { Err(Refusal::NotAllowed { duty }) }
+    }
+
+    /// The same, over one object: a role at a unit that contains it is enough.
+    pub(crate) fn with_duty_over(&self, state: &State, duty: Duty, object: Uuid) -> Result<PrincipalId, Refusal> {
+        let id = self.asker(state)?;
+        let duties = holds::duties_at(state, id, Scope::Object(object), self.now);
+        if duties.has(duty) { Ok(id) } else { Err(Refusal::NotAllowed { duty }) }
+    }
+
+    /// Root at the server's own console.
+    pub(crate) fn at_console(&self, act: &'static str) -> Result<(), Refusal> {
+        if self.caller.via == crate::command::Via::Console { Ok(()) } else { Err(Refusal::ConsoleOnly { act }) }
+    }
+
+    /// Time itself or the server on its own behalf.
+    pub(crate) fn by_itself(&self, act: &'static str) -> Result<(), Refusal> {
+        use crate::command::Via;
+        if matches!(self.caller.via, Via::Timer | Via::Console) && self.caller.principal.is_none() {
+            Ok(())
+        } else {
+            Err(Refusal::NotSupported { what: act.to_string() })
+        }
+    }
+
+    /// No new power while the clock is in doubt.
+    pub(crate) fn clock_sound(&self) -> Result<(), Refusal> {
+        match self.clock_doubt {
+            None => Ok(()),
+            Some(why) => Err(Refusal::ClockInDoubt { why: why.to_string() }),
+        }
+    }
+
+    /// The request that this command makes.
+    pub(crate) fn request(&self) -> RequestId {
+        RequestId(self.ids[0])
+    }
+}
+
+/// Why this proof of MFA is not enough, if it is not.
+pub(crate) fn mfa_missing(proof: &Proof, age_max: Span, now: Time) -> Option<Broken> {
+    // A proof from the future is no proof: it comes from a clock that was set back since.
+    let last = proof.mfa.filter(|t| *t <= now + Span::from_minutes(1)).map(|t| now.since(t));
+    let fresh = proof.emergency || last.is_some_and(|age| age <= age_max);
+    (!fresh).then_some(Broken::NoMfa { last, age_max })
+}
+
+/// A name or another short text: not blank, not too long, no control characters.
+pub(crate) fn short(field: &'static str, text: &str) -> Result<(), Refusal> {
+    let text_ok = !text.trim().is_empty() && text.len() <= NAME_MAX && !text.chars().any(char::is_control);
+    if text_ok {
+        Ok(())
+    } else {
+        Err(Refusal::Malformed { field, want: "give 1 to 256 bytes of text without control characters".into() })
+    }
+}
+
+/// A reason or description: may be blank, not too long.
+pub(crate) fn long(field: &'static str, text: Option<&str>) -> Result<(), Refusal> {
+    let text = text.unwrap_or("");
+    let ok = text.len() <= TEXT_MAX && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    if ok {
+        Ok(())
+    } else {
+        Err(Refusal::Malformed { field, want: "give at most 4096 bytes of text without control characters".into() })
+    }
+}
+
+/// A text wrapped as personal, unless it is blank.
+pub(crate) fn personal(about: PrincipalId, text: Option<&str>) -> Option<Personal> {
+    text.filter(|t| !t.trim().is_empty()).map(|t| Personal::new(about, t))
+}
+
+/// The principal with this id.
+pub(crate) fn principal(state: &State, id: PrincipalId) -> Result<&crate::directory::Principal, Refusal> {
+    state.principals.get(&id).map(|p| &**p).ok_or_else(|| Refusal::NoSuch { what: What::Principal, id: id.to_string() })
+}

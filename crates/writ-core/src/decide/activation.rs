@@ -1,0 +1,255 @@
+//! Decides what an activation request becomes: the event that follows, or the refusal to show.
+//! It never stores, waits, or asks what time it is.
+//!
+//! Always: an activation never outlives the eligibility it came from, and is never longer than the rules allow.
+
+use super::assignment::{known_role, known_scope, on_record, ticket};
+use super::*;
+use crate::command::{Expiration, TicketGiven};
+use crate::event::{Ask, Why};
+use crate::rules::Rules;
+use crate::state::Eligibility;
+use alloc::sync::Arc;
+
+pub(super) struct Wish<'a> {
+    pub principal: PrincipalId,
+    pub target: Target,
+    pub start: Option<Time>,
+    pub expiration: Expiration,
+    pub reason: Option<&'a str>,
+    pub ticket: &'a TicketGiven,
+}
+
+pub(super) fn request(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged {
+    long("justification", wish.reason)?;
+    let has_ticket = ticket(wish.ticket)?;
+    let starts = wish.start.unwrap_or(cx.now).max(cx.now);
+    let span = span_asked(wish, starts)?;
+    let role = known_role(state, wish.target)?;
+    known_scope(state, wish.target)?;
+    super::principal(state, wish.principal)?;
+
+    if cx.caller.app_only {
+        return Err(Refusal::PeopleOnly { act: "activate a role" });
+    }
+    let asker = cx.asker(state)?;
+    if asker != wish.principal {
+        return Err(Refusal::SelfOnly { act: "activate a role they are eligible for" });
+    }
+    let Some(eligibility) = eligibility_for(state, asker, wish.target, starts) else {
+        return Err(Refusal::NotEligible { role: role.told().into(), scope: state.scope_name(wish.target.scope()) });
+    };
+    conflicts(state, asker, wish.target, cx.now)?;
+    cx.clock_sound()?;
+
+    let rules = rules_of(state, role.id)?;
+    let broken = broken(state, cx, rules, wish, span);
+    if !broken.is_empty() {
+        let approvers = approver_names(state, rules, asker, cx.now);
+        return Err(Refusal::Rules { broken, role: role.told().into(), approvers });
+    }
+
+    let request = cx.request();
+    let ask = Ask {
+        request,
+        by: Some(asker),
+        subject: asker,
+        action: Action::SelfActivate,
+        target: wish.target,
+        start: wish.start.filter(|s| *s > cx.now),
+        // The length is what counts from the beginning; an asked-for end becomes one.
+        expiration: wish.expiration,
+        reason: personal(asker, wish.reason),
+        ticket: has_ticket.then(|| on_record(asker, wish.ticket)),
+        eligibility: Some(eligibility.id),
+        mfa: cx.caller.proof.mfa,
+    };
+    let asked = |status, starts, ends, approvers| {
+        Answer::Asked(Asked { request, status, starts, ends, approvers, stops: Vec::new() })
+    };
+
+    if rules.activation.approval.required {
+        let approvers = approval::who_could_approve(state, &rules.activation.approval.stages, &[asker], cx.now);
+        let until = cx.now + rules.activation.pending_max;
+        let stages = rules.activation.approval.stages.clone();
+        let answer = asked(Status::PendingApproval, None, None, approvers);
+        return Ok((vec![Event::ApprovalAsked { ask, stages, until }], answer));
+    }
+    if starts > cx.now {
+        let answer = asked(Status::Granted, Some(starts), Some(starts + span), Vec::new());
+        return Ok((vec![Event::ActivationScheduled { ask: Some(ask), request, starts }], answer));
+    }
+    let ends = end_of(cx.now, span, rules, &eligibility);
+    let answer = asked(Status::Provisioned, None, Some(ends), Vec::new());
+    Ok((vec![Event::ActivationBegan { ask: Some(ask), request, ends }], answer))
+}
+
+/// Every rule of the role that the ask does not meet, in the order people read them.
+fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Span) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let a = &rules.activation;
+    if span > a.span_max {
+        broken.push(Broken::TooLong { asked: span, max: a.span_max });
+    }
+    if span < state.span_min() {
+        broken.push(Broken::TooShort { asked: span, min: state.span_min() });
+    }
+    if a.reason && wish.reason.is_none_or(|r| r.trim().is_empty()) {
+        broken.push(Broken::NoReason);
+    }
+    if a.ticket && wish.ticket.number.as_deref().is_none_or(|n| n.trim().is_empty()) {
+        broken.push(Broken::NoTicket);
+    }
+    if a.mfa {
+        broken.extend(mfa_missing(&cx.caller.proof, a.mfa_age_max, cx.now));
+    }
+    if a.context.enabled
+        && let Some(claim) = &a.context.claim
+        && !cx.caller.proof.contexts.contains(claim)
+    {
+        broken.push(Broken::NoContext { claim: claim.clone() });
+    }
+    broken
+}
+
+/// How long is asked for. An activation always has an end.
+fn span_asked(wish: &Wish<'_>, starts: Time) -> Result<Span, Refusal> {
+    const FIELD: &str = "scheduleInfo.expiration";
+    if starts > wish.start.unwrap_or(starts) + Span::from_days(365) {
+        return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "a start so long ago makes no sense; leave it out to begin now".into() });
+    }
+    match wish.expiration {
+        Expiration::For(span) if span > Span::ZERO => Ok(span),
+        Expiration::For(_) => Err(Refusal::Schedule { field: FIELD, want: "give a duration above zero, such as PT1H".into() }),
+        Expiration::At(end) if end > starts => Ok(end.since(starts)),
+        Expiration::At(_) => Err(Refusal::Schedule { field: FIELD, want: alloc::format!("the end must lie after the start ({starts})") }),
+        Expiration::Never | Expiration::Unspecified => {
+            Err(Refusal::Malformed { field: FIELD, want: "an activation needs an end: type afterDuration with a duration such as PT1H".into() })
+        }
+    }
+}
+
+pub(super) fn rules_of(state: &State, role: RoleId) -> Result<&Rules, Refusal> {
+    state.rules.get(&role).map(|r| &**r).ok_or_else(|| Refusal::NoSuch { what: What::Policy, id: role.to_string() })
+}
+
+/// The eligibility that would let this principal activate the target at that moment: the one that lasts longest.
+pub(crate) fn eligibility_for(state: &State, principal: PrincipalId, target: Target, at: Time) -> Option<Arc<Eligibility>> {
+    holds::eligible(state, principal, at)
+        .filter(|e| !e.closing && e.target.role_id() == target.role_id())
+        .filter(|e| holds::contains(state, e.target.scope(), target.scope()))
+        .max_by_key(|e| e.ends.map_or(i64::MAX, Time::millis))
+        .cloned()
+}
+
+fn conflicts(state: &State, principal: PrincipalId, target: Target, now: Time) -> Result<(), Refusal> {
+    let mut open = 0;
+    for r in state.open_of(principal) {
+        open += 1;
+        if r.ask.target == target && r.ask.action == Action::SelfActivate {
+            return Err(Refusal::AlreadyAsked { request: r.ask.request, since: r.made });
+        }
+    }
+    if open >= OPEN_MAX {
+        return Err(Refusal::TooMany { what: "open requests", max: OPEN_MAX });
+    }
+    if let Some(a) = assignment::activated(state, principal, target).filter(|a| a.in_window(now)) {
+        return Err(Refusal::AlreadyActive { role: state.role_name(target.role_id()), until: a.ends });
+    }
+    Ok(())
+}
+
+/// When an activation that begins now ends: as asked, but within the rules and the eligibility as they are now.
+fn end_of(now: Time, span: Span, rules: &Rules, eligibility: &Eligibility) -> Time {
+    let by_rules = now + span.min(rules.activation.span_max);
+    eligibility.ends.map_or(by_rules, |end| by_rules.min(end))
+}
+
+fn approver_names(state: &State, rules: &Rules, asker: PrincipalId, now: Time) -> Vec<String> {
+    if !rules.activation.approval.required {
+        return Vec::new();
+    }
+    let who = approval::who_could_approve(state, &rules.activation.approval.stages, &[asker], now);
+    who.into_iter().take(5).map(|p| state.name_of(p)).collect()
+}
+
+/// What happens when nothing stands in the way any more: begin now, wait for the start, or say why it cannot be.
+pub(super) fn go_ahead(state: &State, cx: &Context, request: RequestId) -> (Vec<Event>, Status) {
+    let fail = |why: &str| (vec![Event::RequestFailed { request, why: why.into() }], Status::Failed);
+    let Some(r) = state.requests.get(&request) else { return (Vec::new(), Status::Failed) };
+    let ask = &r.ask;
+    let starts = ask.start.unwrap_or(cx.now).max(cx.now);
+    if !holds::enabled(state, ask.subject) {
+        return fail("the account is disabled");
+    }
+    let from = ask.eligibility.and_then(|id| state.eligibilities.get(&id)).filter(|e| !e.closing && e.in_window(starts));
+    let Some(eligibility) = from.filter(|e| ending::supported(state, ask.subject, e.id, ask.target)).cloned() else {
+        return fail("the eligibility it was asked from is gone");
+    };
+    let Ok(rules) = rules_of(state, ask.target.role_id()) else { return fail("the role is gone") };
+    if starts > cx.now {
+        return (vec![Event::ActivationScheduled { ask: None, request, starts }], Status::Granted);
+    }
+    if assignment::activated(state, ask.subject, ask.target).is_some_and(|a| a.in_window(cx.now)) {
+        return fail("the role is active already");
+    }
+    let span = match ask.expiration {
+        Expiration::For(span) => span,
+        // The length that was asked for, counted from the moment it begins.
+        Expiration::At(end) => end.since(ask.start.unwrap_or(r.made).max(r.made)),
+        Expiration::Never | Expiration::Unspecified => rules.activation.span_max,
+    };
+    let mut ends = end_of(cx.now, span, rules, &eligibility);
+    if let Expiration::At(end) = ask.expiration {
+        ends = ends.min(end);
+    }
+    if ends <= cx.now {
+        return fail("its end has passed");
+    }
+    (vec![Event::ActivationBegan { ask: None, request, ends }], Status::Provisioned)
+}
+
+/// Time: the start of a scheduled activation has come.
+pub(super) fn begin(state: &State, cx: &Context, request: RequestId) -> Judged {
+    cx.by_itself("beginning an activation by hand")?;
+    let due = state.requests.get(&request).is_some_and(|r| r.status == Status::Granted && r.starts.is_some_and(|s| s <= cx.now));
+    if !due {
+        return Ok((Vec::new(), Answer::Done));
+    }
+    cx.clock_sound()?;
+    let (events, status) = go_ahead(state, cx, request);
+    Ok((events, Answer::Decided { request, status }))
+}
+
+pub(super) fn deactivate(state: &State, cx: &Context, principal: PrincipalId, target: Target, reason: Option<&str>) -> Judged {
+    long("justification", reason)?;
+    known_role(state, target)?;
+    super::principal(state, principal)?;
+    let asker = cx.asker(state)?;
+    if asker != principal {
+        return Err(Refusal::SelfOnly { act: "give up a role they activated" });
+    }
+    let Some(a) = assignment::activated(state, asker, target) else {
+        let role = state.role_name(target.role_id());
+        return Err(Refusal::NothingThere { what: "activation", role });
+    };
+    assignment::old_enough(state, cx, a.starts)?;
+    let request = cx.request();
+    let ask = Ask {
+        request,
+        by: Some(asker),
+        subject: asker,
+        action: Action::SelfDeactivate,
+        target,
+        start: None,
+        expiration: Expiration::Unspecified,
+        reason: personal(asker, reason),
+        ticket: None,
+        eligibility: None,
+        mfa: None,
+    };
+    let mut events = vec![Event::AssignmentEnded { assignment: a.id, why: Why::GivenUp, ask: Some(ask) }];
+    ending::close_if_last(state, &mut events, &a);
+    let answer = Asked { request, status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops: Vec::new() };
+    Ok((events, Answer::Asked(answer)))
+}

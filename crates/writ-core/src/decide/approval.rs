@@ -1,0 +1,200 @@
+//! Decides requests: who may, and what follows.
+//!
+//! Always: nobody decides their own request, not by another principal of the same person, not through a group;
+//! deciders are distinct persons, entitled at the moment they decide.
+
+use super::*;
+use crate::event::Why;
+use crate::rules::{Approver, Stage};
+use crate::state::Request;
+
+/// The principals that could decide these stages now, other than those of the persons named: the stage's approvers,
+/// or the fallback approvers when none of them is available.
+pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
+    let mut found: Vec<PrincipalId> = Vec::new();
+    let stages_or_default: Vec<&[Approver]> =
+        if stages.is_empty() { vec![&[]] } else { stages.iter().map(|s| s.approvers.as_slice()).collect() };
+    for named in stages_or_default {
+        for p in able(state, named, not, now) {
+            if !found.contains(&p) {
+                found.push(p);
+            }
+        }
+    }
+    found
+}
+
+fn able(state: &State, named: &[Approver], not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
+    let fits = |id: &PrincipalId| {
+        state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())
+            && !not.iter().any(|n| state.same_person(*n, *id))
+    };
+    let named: Vec<PrincipalId> = named_people(state, named).into_iter().filter(fits).collect();
+    if named.is_empty() { holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).collect() } else { named }
+}
+
+fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
+    let mut people = Vec::new();
+    for approver in named {
+        match approver {
+            Approver::User(id) => people.push(*id),
+            Approver::Group(id) => people.extend(state.everybody_in(*id)),
+        }
+    }
+    people
+}
+
+/// The principals that could decide a request's open stage now.
+pub fn approvers_of(state: &State, request: &Request, now: Time) -> Vec<PrincipalId> {
+    let Some(stage) = request.open_stage() else { return Vec::new() };
+    able(state, &request.stages[stage].stage.approvers, &parties(request), now)
+}
+
+/// Those who may not decide: who asked, and for whom.
+fn parties(request: &Request) -> Vec<PrincipalId> {
+    let mut parties = vec![request.ask.subject];
+    parties.extend(request.ask.by);
+    parties
+}
+
+/// Whether this principal may decide a request's open stage now.
+pub fn may_decide(state: &State, request: &Request, principal: PrincipalId, now: Time) -> bool {
+    approvers_of(state, request, now).contains(&principal)
+        && !request.stages.iter().flat_map(|s| &s.decided).any(|v| state.same_person(v.by, principal))
+}
+
+pub(super) fn decide_request(state: &State, cx: &Context, request: RequestId, approve: bool, reason: Option<&str>) -> Judged {
+    long("justification", reason)?;
+    let r = state
+        .requests
+        .get(&request)
+        .ok_or_else(|| Refusal::NoSuch { what: What::Request, id: request.to_string() })?;
+    if cx.caller.app_only {
+        return Err(Refusal::PeopleOnly { act: "approve a request" });
+    }
+    let by = cx.asker(state)?;
+    if state.principals.get(&by).is_none_or(|p| p.user().is_none()) {
+        return Err(Refusal::PeopleOnly { act: "approve a request" });
+    }
+    if let Some(party) = parties(r).into_iter().find(|p| state.same_person(*p, by)) {
+        let how = if party == by { "you asked for it".into() } else { alloc::format!("{} is the same person", state.name_of(party)) };
+        return Err(Refusal::OwnRequest { how });
+    }
+    // Whoever was not among the approvers learns nothing about where the request stands.
+    let ever = r.stages.iter().any(|s| able(state, &s.stage.approvers, &parties(r), cx.now).contains(&by));
+    if !ever {
+        return Err(Refusal::NotApprover { approvers: Vec::new() });
+    }
+    let decided_by = |r: &Request| r.stages.iter().flat_map(|s| &s.decided).last().map(|v| state.name_of(v.by));
+    let waits = r.status == Status::PendingApproval && r.until.is_none_or(|until| cx.now < until);
+    let (true, Some(stage)) = (waits, r.open_stage()) else {
+        let status = if r.status == Status::PendingApproval { Status::TimedOut } else { r.status };
+        return Err(Refusal::NotOpen { status, by: decided_by(r) });
+    };
+    if r.stages.iter().flat_map(|s| &s.decided).any(|v| state.same_person(v.by, by)) {
+        return Err(Refusal::NotOpen { status: Status::PendingApproval, by: Some(state.name_of(by)) });
+    }
+    if !able(state, &r.stages[stage].stage.approvers, &parties(r), cx.now).contains(&by) {
+        let approvers = approvers_of(state, r, cx.now).into_iter().take(5).map(|p| state.name_of(p)).collect();
+        return Err(Refusal::NotApprover { approvers });
+    }
+    if r.stages[stage].stage.reason && reason.is_none_or(|t| t.trim().is_empty()) {
+        return Err(Refusal::Malformed { field: "justification", want: "say why you approve or deny; this role asks for it".into() });
+    }
+    let number = u8::try_from(stage).unwrap_or(u8::MAX);
+    let reason = personal(by, reason);
+    if !approve {
+        let events = vec![Event::RequestDenied { request, stage: number, by, reason }];
+        return Ok((events, Answer::Decided { request, status: Status::Denied }));
+    }
+    cx.clock_sound()?;
+    let mut events = vec![Event::RequestApproved { request, stage: number, by, reason }];
+    let next = after(state, &events, cx);
+    let all = next.requests.get(&request).is_some_and(|r| r.stages.iter().all(crate::state::StageState::approved));
+    let status = if all {
+        let (more, status) = activation::go_ahead(&next, cx, request);
+        events.extend(more);
+        status
+    } else {
+        Status::PendingApproval
+    };
+    Ok((events, Answer::Decided { request, status }))
+}
+
+pub(super) fn cancel(state: &State, cx: &Context, request: RequestId) -> Judged {
+    let r = state
+        .requests
+        .get(&request)
+        .ok_or_else(|| Refusal::NoSuch { what: What::Request, id: request.to_string() })?;
+    let by = cx.asker(state)?;
+    let own = r.ask.subject == by || r.ask.by == Some(by);
+    if !own {
+        cx.with_duty(state, Duty::ManageRoles)?;
+    }
+    // A grant by an administrator whose start is still ahead can be taken back like an open request.
+    let ahead = r.status == Status::Provisioned && r.starts.is_some_and(|s| s > cx.now);
+    if ahead {
+        cx.with_duty(state, Duty::ManageRoles)?;
+        let mut events = vec![Event::RequestCanceled { request, why: None }];
+        if let Some(id) = r.schedule {
+            if state.eligibilities.contains_key(&EligibilityId(id)) && r.sort == Sort::Eligibility {
+                events.push(Event::EligibilityEnded { eligibility: EligibilityId(id), why: Why::Removed, ask: None });
+            } else if state.assignments.contains_key(&AssignmentId(id)) {
+                events.push(Event::AssignmentEnded { assignment: AssignmentId(id), why: Why::Removed, ask: None });
+            }
+        }
+        return Ok((events, Answer::Decided { request, status: Status::Canceled }));
+    }
+    if !r.status.open() {
+        return Err(Refusal::NotOpen { status: r.status, by: None });
+    }
+    Ok((vec![Event::RequestCanceled { request, why: None }], Answer::Decided { request, status: Status::Canceled }))
+}
+
+/// Time: an ask has waited too long.
+pub(super) fn expire(state: &State, cx: &Context, request: RequestId) -> Judged {
+    cx.by_itself("letting a request time out by hand")?;
+    let due = state
+        .requests
+        .get(&request)
+        .is_some_and(|r| r.status == Status::PendingApproval && r.until.is_some_and(|until| until <= cx.now));
+    let events = if due { vec![Event::RequestTimedOut { request }] } else { Vec::new() };
+    Ok((events, Answer::Done))
+}
+
+/// The distinct persons who could approve under these stages, the fallback approvers counted in.
+pub(super) fn people_for(state: &State, stages: &[Stage], now: Time) -> Vec<PrincipalId> {
+    let mut people: Vec<PrincipalId> = Vec::new();
+    let named: Vec<PrincipalId> = stages.iter().flat_map(|s| named_people(state, &s.approvers)).collect();
+    for id in named.into_iter().chain(holds::could(state, Duty::ManageRoles, now)) {
+        let able = state.principals.get(&id).is_some_and(|p| p.enabled && p.user().is_some());
+        if able && !people.iter().any(|p| state.same_person(*p, id)) {
+            people.push(id);
+        }
+    }
+    people
+}
+
+/// The alert that privileged roles became impossible to approve, or possible again.
+pub(super) fn unsatisfiable_now(before: &State, next: &State, now: Time) -> Option<Event> {
+    let could: Vec<PrincipalId> = holds::could(next, Duty::ManageRoles, now);
+    let mut fallback: Vec<PrincipalId> = Vec::new();
+    for id in could {
+        if !fallback.iter().any(|p| next.same_person(*p, id)) {
+            fallback.push(id);
+        }
+    }
+    let mut roles = Vec::new();
+    for (id, rules) in &next.rules {
+        let approval = &rules.activation.approval;
+        let held = next.holders_of(*id).next().is_some();
+        if !approval.required || !held || next.roles.get(id).is_none_or(|r| !r.privileged()) || fallback.len() >= 2 {
+            continue;
+        }
+        if people_for(next, &approval.stages, now).len() < 2 {
+            roles.push(*id);
+        }
+    }
+    let same = roles.len() == before.unsatisfiable.len() && roles.iter().all(|r| before.unsatisfiable.contains(r));
+    (!same).then_some(Event::ApprovalUnsatisfiable { roles })
+}

@@ -1,0 +1,304 @@
+//! What an administrator gives and takes: eligibility and direct assignment.
+//! No approval is asked here; a direct assignment is always visible.
+//!
+//! Always: there is at most one eligibility and one standing assignment per principal, role and scope.
+
+use super::*;
+use crate::command::{Expiration, Removal, TicketGiven};
+use crate::event::{Ask, Ticket, Why};
+use crate::rules::AdminSide;
+use crate::state::{Assignment, Eligibility};
+use alloc::sync::Arc;
+
+pub(super) struct Given<'a> {
+    pub sort: Sort,
+    pub principal: PrincipalId,
+    pub target: Target,
+    pub start: Option<Time>,
+    pub expiration: Expiration,
+    pub reason: Option<&'a str>,
+    pub ticket: &'a TicketGiven,
+}
+
+pub(super) fn assign(state: &State, cx: &Context, given: &Given<'_>) -> Judged {
+    let (ask, starts, ends) = checked(state, cx, given, Action::AdminAssign)?;
+    let role = state.role_name(given.target.role_id());
+    match given.sort {
+        Sort::Eligibility => {
+            if let Some(e) = eligibility(state, given.principal, given.target) {
+                return Err(Refusal::AlreadyThere { what: "eligibility", role, until: e.ends });
+            }
+        }
+        Sort::Assignment => {
+            if let Some(a) = standing(state, given.principal, given.target) {
+                return Err(Refusal::AlreadyThere { what: "assignment", role, until: a.ends });
+            }
+        }
+    }
+    let answer = granted(&ask, cx.now, starts, ends);
+    let event = match given.sort {
+        Sort::Eligibility => Event::EligibilityGranted { ask, starts, ends },
+        Sort::Assignment => Event::AssignmentGranted { ask, starts, ends },
+    };
+    Ok((vec![event], answer))
+}
+
+pub(super) fn reassign(state: &State, cx: &Context, given: &Given<'_>) -> Judged {
+    let (ask, starts, ends) = checked(state, cx, given, Action::AdminUpdate)?;
+    let role = state.role_name(given.target.role_id());
+    let answer = granted(&ask, cx.now, starts, ends);
+    let mut events = Vec::new();
+    match given.sort {
+        Sort::Eligibility => {
+            let e = eligibility(state, given.principal, given.target)
+                .ok_or(Refusal::NothingThere { what: "eligibility", role })?;
+            // What has begun keeps its beginning; only a window still ahead can be moved.
+            let starts = if e.starts <= cx.now { e.starts } else { starts };
+            events.push(Event::EligibilityChanged { ask, eligibility: e.id, starts, ends });
+        }
+        Sort::Assignment => {
+            let a = standing(state, given.principal, given.target)
+                .ok_or(Refusal::NothingThere { what: "assignment", role })?;
+            let starts = if a.starts <= cx.now { a.starts } else { starts };
+            events.push(Event::AssignmentChanged { ask, assignment: a.id, starts, ends });
+        }
+    }
+    Ok((events, answer))
+}
+
+pub(super) fn remove(
+    state: &State,
+    cx: &Context,
+    sort: Sort,
+    principal: PrincipalId,
+    target: Target,
+    when: Removal,
+    reason: Option<&str>,
+) -> Judged {
+    long("justification", reason)?;
+    known_role(state, target)?;
+    super::principal(state, principal)?;
+    let by = cx.with_duty(state, Duty::ManageRoles)?;
+    let role = state.role_name(target.role_id());
+    let ask = Ask {
+        request: cx.request(),
+        by: Some(by),
+        subject: principal,
+        action: Action::AdminRemove,
+        target,
+        start: None,
+        expiration: Expiration::Unspecified,
+        reason: personal(by, reason),
+        ticket: None,
+        eligibility: None,
+        mfa: cx.caller.proof.mfa,
+    };
+    let stops = stopped_by_removal(state, sort, principal, target);
+    let mut events = Vec::new();
+    match sort {
+        Sort::Eligibility => {
+            let e = eligibility(state, principal, target).ok_or(Refusal::NothingThere { what: "eligibility", role })?;
+            old_enough(state, cx, e.made)?;
+            let eligibility = e.id;
+            if when == Removal::WhenRunningEnd && !stops.is_empty() {
+                events.push(Event::EligibilityClosed { ask, eligibility, when });
+            } else {
+                events.push(Event::EligibilityEnded { eligibility, why: Why::Removed, ask: Some(ask) });
+                ending::settle(state, &mut events, cx, ending::reached_by(state, principal), Why::EligibilityGone);
+            }
+        }
+        Sort::Assignment => {
+            // What an administrator sees as "active" may also be an activation: it is taken away just as well.
+            let a = standing(state, principal, target)
+                .or_else(|| activated(state, principal, target))
+                .ok_or(Refusal::NothingThere { what: "assignment", role })?;
+            old_enough(state, cx, a.made)?;
+            events.push(Event::AssignmentEnded { assignment: a.id, why: Why::Removed, ask: Some(ask) });
+        }
+    }
+    let stops = if when == Removal::WhenRunningEnd { Vec::new() } else { stops };
+    let answer = Asked { request: cx.request(), status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops };
+    Ok((events, Answer::Asked(answer)))
+}
+
+/// Whose running activations a removal would stop now.
+pub fn stopped_by_removal(state: &State, sort: Sort, principal: PrincipalId, target: Target) -> Vec<Stopped> {
+    let told = |a: &Arc<Assignment>| Stopped { assignment: a.id, principal: a.principal, target: a.target, ends: a.ends };
+    match sort {
+        Sort::Assignment => {
+            standing(state, principal, target).or_else(|| activated(state, principal, target)).iter().map(told).collect()
+        }
+        Sort::Eligibility => {
+            let Some(e) = eligibility(state, principal, target) else { return Vec::new() };
+            ending::reached_by(state, principal)
+                .into_iter()
+                .flat_map(|p| state.held_by(p).assignments.iter())
+                .filter(|a| a.from == Some(e.id))
+                .map(told)
+                .collect()
+        }
+    }
+}
+
+pub(super) fn old_enough(state: &State, cx: &Context, made: Time) -> Result<(), Refusal> {
+    let min = state.settings.as_ref().map_or(Span::ZERO, |s| s.age_min);
+    if cx.now.since(made) < min { Err(Refusal::TooYoung { min, from: made + min }) } else { Ok(()) }
+}
+
+pub(super) fn eligibility(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Eligibility>> {
+    state.held_by(principal).eligibilities.iter().find(|e| e.target == target).cloned()
+}
+pub(super) fn standing(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Assignment>> {
+    state.held_by(principal).assignments.iter().find(|a| a.target == target && !a.activated()).cloned()
+}
+pub(super) fn activated(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Assignment>> {
+    state.held_by(principal).assignments.iter().find(|a| a.target == target && a.activated()).cloned()
+}
+
+fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) -> Answer {
+    Answer::Asked(Asked {
+        request: ask.request,
+        status: if starts > now { Status::Granted } else { Status::Provisioned },
+        starts: (starts > now).then_some(starts),
+        ends,
+        approvers: Vec::new(),
+        stops: Vec::new(),
+    })
+}
+
+/// Everything that must hold whichever way an administrator gives something: shape, existence, duty, rules.
+fn checked(state: &State, cx: &Context, given: &Given<'_>, action: Action) -> Result<(Ask, Time, Option<Time>), Refusal> {
+    long("justification", given.reason)?;
+    let ticket = ticket(given.ticket)?;
+    let (starts, ends) = window(state, cx.now, given.start, given.expiration)?;
+    let role = known_role(state, given.target)?;
+    known_scope(state, given.target)?;
+    let subject = super::principal(state, given.principal)?;
+    let by = cx.with_duty(state, Duty::ManageRoles)?;
+    if !role.assignable || !role.enabled {
+        return Err(Refusal::Conflict { why: alloc::format!("{} cannot be assigned; choose an enabled role that can.", role.told()) });
+    }
+    match &subject.kind {
+        crate::directory::Kind::Group(g) if !g.role_assignable => {
+            return Err(Refusal::Conflict {
+                why: "Only a role-assignable group can be given a role; create one with isAssignableToRole.".into(),
+            });
+        }
+        crate::directory::Kind::Service(_) if given.sort == Sort::Eligibility => {
+            return Err(Refusal::Conflict {
+                why: "A program cannot be eligible, since nobody could prove who asks; assign it directly, with an end.".into(),
+            });
+        }
+        _ => {}
+    }
+    cx.clock_sound()?;
+    let rules = state.rules.get(&role.id).ok_or_else(|| Refusal::NoSuch { what: What::Policy, id: role.id.to_string() })?;
+    let side = match given.sort {
+        Sort::Eligibility => &rules.eligibility,
+        Sort::Assignment => &rules.assignment,
+    };
+    let broken = broken(side, given, cx, starts, ends);
+    if !broken.is_empty() {
+        return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
+    }
+    let ask = Ask {
+        request: cx.request(),
+        by: Some(by),
+        subject: given.principal,
+        action,
+        target: given.target,
+        start: given.start,
+        expiration: given.expiration,
+        reason: personal(by, given.reason),
+        ticket: ticket.then(|| on_record(by, given.ticket)),
+        eligibility: None,
+        mfa: cx.caller.proof.mfa,
+    };
+    Ok((ask, starts, ends))
+}
+
+fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends: Option<Time>) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    if side.expiration_required {
+        match ends {
+            None => broken.push(Broken::NoEnd { max: side.span_max }),
+            Some(end) if end.since(starts) > side.span_max => {
+                broken.push(Broken::TooLong { asked: end.since(starts), max: side.span_max });
+            }
+            Some(_) => {}
+        }
+    }
+    if side.reason && given.reason.is_none_or(|r| r.trim().is_empty()) {
+        broken.push(Broken::NoReason);
+    }
+    if side.ticket && given.ticket.number.as_deref().is_none_or(|n| n.trim().is_empty()) {
+        broken.push(Broken::NoTicket);
+    }
+    if side.mfa {
+        broken.extend(mfa_missing(&cx.caller.proof, Span::from_hours(12), cx.now));
+    }
+    broken
+}
+
+/// The window that a start and an expiration describe. A past start counts as now.
+pub(super) fn window(
+    state: &State,
+    now: Time,
+    start: Option<Time>,
+    expiration: Expiration,
+) -> Result<(Time, Option<Time>), Refusal> {
+    const FAR: Span = Span::from_days(3653);
+    let starts = start.unwrap_or(now).max(now);
+    if starts > now + FAR {
+        return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "begin within ten years".into() });
+    }
+    let ends = match expiration {
+        Expiration::Never | Expiration::Unspecified => None,
+        Expiration::For(span) => Some(starts + span),
+        Expiration::At(end) => Some(end),
+    };
+    if let Some(end) = ends {
+        if end <= starts {
+            let want = alloc::format!("the end must lie after the start ({starts})");
+            return Err(Refusal::Schedule { field: "scheduleInfo.expiration", want });
+        }
+        if end > starts + crate::time::SPAN_MAX {
+            return Err(Refusal::Schedule { field: "scheduleInfo.expiration", want: "end within a hundred years".into() });
+        }
+        let min = state.span_min();
+        if end.since(starts) < min {
+            let want = alloc::format!("{} is too short; {} at least", end.since(starts).told(), min.told());
+            return Err(Refusal::Schedule { field: "scheduleInfo.expiration", want });
+        }
+    }
+    Ok((starts, ends))
+}
+
+/// Whether a usable ticket was given; refuses one that is malformed.
+pub(super) fn ticket(given: &TicketGiven) -> Result<bool, Refusal> {
+    for (field, text) in [("ticketInfo.ticketNumber", &given.number), ("ticketInfo.ticketSystem", &given.system)] {
+        let text = text.as_deref().unwrap_or("");
+        if text.len() > NAME_MAX || text.chars().any(char::is_control) {
+            return Err(Refusal::Malformed { field, want: "give at most 256 bytes of text without control characters".into() });
+        }
+    }
+    Ok(given.number.is_some() || given.system.is_some())
+}
+
+pub(super) fn on_record(about: PrincipalId, given: &TicketGiven) -> Ticket {
+    Ticket { number: personal(about, given.number.as_deref()), system: personal(about, given.system.as_deref()) }
+}
+
+pub(super) fn known_role(state: &State, target: Target) -> Result<&crate::role::Role, Refusal> {
+    let id = target.role_id();
+    state.roles.get(&id).map(|r| &**r).ok_or_else(|| Refusal::NoSuch { what: What::Role, id: id.to_string() })
+}
+
+pub(super) fn known_scope(state: &State, target: Target) -> Result<(), Refusal> {
+    let known = match target.scope() {
+        Scope::Tenant => true,
+        Scope::Unit(id) => state.units.contains_key(&id),
+        Scope::Object(id) => state.principals.contains_key(&PrincipalId(id)) || state.hosts.contains_key(&DeviceId(id)),
+    };
+    if known { Ok(()) } else { Err(Refusal::NoSuch { what: What::Scope, id: target.scope().to_string() }) }
+}

@@ -1,0 +1,154 @@
+//! Hosts: enrolled, mapped, and what they say is in force.
+//!
+//! Always: one local account belongs to one person; a host speaks only for itself.
+
+use super::*;
+use crate::command::{Intent, Outcome, Place};
+use crate::directory::{Account, Drift};
+use crate::plan;
+use crate::state::Purpose;
+
+/// How many hosts a tenant may have.
+const HOSTS_MAX: usize = 100_000;
+/// How long an enrolment code for a host may be good for.
+const CODE_MAX: Span = Span::from_days(7);
+/// The largest report.
+const REPORT_MAX: usize = 10_000;
+
+pub(super) fn issue_code(state: &State, cx: &Context, code: CredentialId, unit: Option<UnitId>, expires: Time) -> Judged {
+    if let Some(unit) = unit
+        && !state.units.contains_key(&unit)
+    {
+        return Err(Refusal::NoSuch { what: What::Unit, id: unit.to_string() });
+    }
+    if expires <= cx.now || expires > cx.now + CODE_MAX {
+        return Err(Refusal::Malformed { field: "expires", want: "a code is good for at most seven days".into() });
+    }
+    cx.with_duty(state, Duty::ManageHosts)?;
+    if state.codes.len() >= 10_000 {
+        return Err(Refusal::TooMany { what: "unused codes", max: 10_000 });
+    }
+    Ok((vec![Event::HostCodeIssued { code, unit, expires }], Answer::Made(code.0)))
+}
+
+pub(super) fn enrol(state: &State, cx: &Context, host: DeviceId, name: &str, key: &str, code: CredentialId) -> Judged {
+    short("name", name)?;
+    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    if key.len() != 64 || !key.bytes().all(hex) {
+        return Err(Refusal::Malformed { field: "key", want: "a device key is an Ed25519 public key as 64 hexadecimal digits".into() });
+    }
+    let known = state.codes.get(&code).filter(|c| c.expires > cx.now);
+    let Some(Purpose::Host(unit)) = known.map(|c| c.purpose) else {
+        return Err(Refusal::NoSuch { what: What::Code, id: "of that kind; it was used, or has expired: ask for a new one".into() });
+    };
+    if state.hosts.contains_key(&host) || state.hosts.values().any(|h| h.key == key) {
+        return Err(Refusal::Taken { what: "host", name: name.into() });
+    }
+    if state.hosts.len() >= HOSTS_MAX {
+        return Err(Refusal::TooMany { what: "hosts", max: HOSTS_MAX });
+    }
+    let unit = unit.filter(|u| state.units.contains_key(u));
+    Ok((vec![Event::HostEnrolled { host, name: name.into(), key: key.into(), code, unit }], Answer::Made(host.0)))
+}
+
+fn known(state: &State, host: DeviceId) -> Result<&crate::directory::Host, Refusal> {
+    state.hosts.get(&host).map(|h| &**h).ok_or_else(|| Refusal::NoSuch { what: What::Host, id: host.to_string() })
+}
+
+pub(super) fn remove(state: &State, cx: &Context, host: DeviceId) -> Judged {
+    known(state, host)?;
+    cx.with_duty(state, Duty::ManageHosts)?;
+    let mut events = Vec::new();
+    ending::end_targets(state, &mut events, crate::event::Why::ScopeGone, |t| t.scope() == Scope::Object(host.0));
+    events.push(Event::HostRemoved { host });
+    Ok((events, Answer::Done))
+}
+
+pub(super) fn map_account(state: &State, cx: &Context, person: PersonId, place: Place, account: Option<&str>) -> Judged {
+    let Some(about) = state.persons.get(&person).and_then(|p| p.get_min().copied()) else {
+        return Err(Refusal::NoSuch { what: What::Person, id: person.to_string() });
+    };
+    match place {
+        Place::Host(id) => {
+            known(state, id)?;
+        }
+        Place::Unit(id) if !state.units.contains_key(&id) => {
+            return Err(Refusal::NoSuch { what: What::Unit, id: id.to_string() });
+        }
+        Place::Unit(_) | Place::Everywhere => {}
+    }
+    if let Some(name) = account {
+        plan::account_name_ok(name).map_err(|want| Refusal::Malformed { field: "account", want: want.into() })?;
+        if plan::mapped_to_another(state, name, person) {
+            return Err(Refusal::Taken { what: "local account", name: name.into() });
+        }
+    } else if !state.accounts.contains_key(&(person, place)) {
+        return Err(Refusal::NothingThere { what: "account mapping", role: "this person".into() });
+    }
+    cx.with_duty(state, Duty::ManageHosts)?;
+    let account = account.map(|a| Personal::new(about, a));
+    Ok((vec![Event::AccountMapped { person, place, account }], Answer::Done))
+}
+
+pub(super) fn intend(state: &State, cx: &Context, grants: &[Intent]) -> Judged {
+    cx.by_itself("ordering a right by hand")?;
+    if grants.len() > REPORT_MAX {
+        return Err(Refusal::TooMany { what: "grants in one round", max: REPORT_MAX });
+    }
+    let fresh = |g: &&Intent| state.hosts.contains_key(&g.host) && !state.effects.contains_key(&(g.assignment, g.host));
+    let grants: Vec<Intent> = grants.iter().filter(fresh).copied().collect();
+    let events = if grants.is_empty() { Vec::new() } else { vec![Event::GrantIntended { grants }] };
+    Ok((events, Answer::Done))
+}
+
+pub(super) fn report_grants(state: &State, cx: &Context, results: &[Outcome]) -> Judged {
+    from_host_or_server(state, cx, results.iter().map(|r| r.host))?;
+    if results.len() > REPORT_MAX {
+        return Err(Refusal::TooMany { what: "results in one round", max: REPORT_MAX });
+    }
+    // Only what changes something, and only about rights that were ordered: a host cannot invent any.
+    let news = |r: &&Outcome| state.effects.get(&(r.assignment, r.host)).is_some_and(|now| *now != r.result);
+    let mut results: Vec<Outcome> = results.iter().filter(news).cloned().collect();
+    for r in &mut results {
+        if let crate::command::Effect::Refused(why) = &mut r.result {
+            *why = why.chars().filter(|c| !c.is_control()).take(200).collect();
+        }
+    }
+    let events = if results.is_empty() { Vec::new() } else { vec![Event::GrantsReported { results }] };
+    Ok((events, Answer::Done))
+}
+
+pub(super) fn report(state: &State, cx: &Context, host: DeviceId, accounts: &[Account], drift: &[Drift]) -> Judged {
+    from_host_or_server(state, cx, core::iter::once(host))?;
+    let h = known(state, host)?;
+    if accounts.len() > REPORT_MAX || drift.len() > 1000 {
+        return Err(Refusal::TooMany { what: "accounts or grants in a host's report", max: REPORT_MAX });
+    }
+    let clean = |s: &str| s.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
+    let mut accounts: Vec<Account> = accounts.iter().map(|a| Account { name: clean(&a.name), uid: a.uid }).collect();
+    let mut drift: Vec<Drift> = drift.iter().map(|d| Drift { place: clean(&d.place), text: clean(&d.text) }).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    drift.sort_unstable();
+    drift.dedup();
+    if h.reported.is_some() && h.accounts == accounts && h.drift == drift {
+        return Ok((Vec::new(), Answer::Done));
+    }
+    Ok((vec![Event::HostReported { host, accounts, drift }], Answer::Done))
+}
+
+fn from_host_or_server(state: &State, cx: &Context, hosts: impl Iterator<Item = DeviceId>) -> Result<(), Refusal> {
+    use crate::command::Via;
+    match (cx.caller.via, cx.caller.device) {
+        (Via::Host, Some(device)) => {
+            known(state, device)?;
+            for host in hosts {
+                if host != device {
+                    return Err(Refusal::SelfOnly { act: "report about a host: its own agent" });
+                }
+            }
+            Ok(())
+        }
+        _ => cx.by_itself("reporting for a host"),
+    }
+}

@@ -1,0 +1,111 @@
+//! Sign-ins and credentials, as far as the log knows of them. Their secrets are in the vault.
+//!
+//! Always: nobody resets the proofs of somebody more powerful; signals a stranger can cause end nothing.
+
+use super::*;
+use crate::command::{Method, SignIn};
+use crate::state::Purpose;
+
+/// How long an enrolment code may be good for.
+const CODE_MAX: Span = Span::from_days(7);
+/// How many unused codes there may be.
+const CODES_MAX: usize = 10_000;
+
+/// Records a sign-in. Only the server itself says how one went.
+pub(super) fn note(cx: &Context, principal: Option<PrincipalId>, outcome: SignIn, methods: &[Method], count: u32) -> Judged {
+    let own = principal.is_some() && cx.caller.principal == principal;
+    if !own {
+        cx.by_itself("recording somebody else's sign-in")?;
+    }
+    Ok((vec![Event::SignInNoted { principal, outcome, methods: methods.to_vec(), count }], Answer::Done))
+}
+
+pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: CredentialId, expires: Time) -> Judged {
+    let p = super::principal(state, id)?;
+    let Some(user) = p.user() else {
+        return Err(Refusal::Conflict { why: "Only a user signs in with a password; a program has keys of its own.".into() });
+    };
+    if expires <= cx.now || expires > cx.now + CODE_MAX {
+        return Err(Refusal::Malformed { field: "expires", want: "a code is good for at most seven days".into() });
+    }
+    if user.emergency {
+        return Err(Refusal::ConsoleOnly { act: "give an emergency account a new secret" });
+    }
+    if state.codes.len() >= CODES_MAX {
+        return Err(Refusal::TooMany { what: "unused codes", max: CODES_MAX });
+    }
+    if cx.at_console("issue the first code").is_err() {
+        let by = cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
+        let bound = state.credentials.values().any(|c| c.principal == id);
+        if by == id && bound {
+            return Err(Refusal::Climb { why: "Nobody resets their own sign-in: bind another factor with a fresh proof, or ask an administrator.".into() });
+        }
+        if holds::powerful(state, id) {
+            cx.with_duty(state, Duty::ManageRoles)?;
+        }
+    }
+    Ok((vec![Event::CodeIssued { principal: id, code, expires }], Answer::Made(code.0)))
+}
+
+pub(super) fn bind(
+    state: &State,
+    cx: &Context,
+    id: PrincipalId,
+    credential: CredentialId,
+    method: Method,
+    version: u64,
+    code: Option<CredentialId>,
+) -> Judged {
+    let p = super::principal(state, id)?;
+    if state.credentials.contains_key(&credential) {
+        return Err(Refusal::Taken { what: "id", name: credential.to_string() });
+    }
+    match (code, method) {
+        // At the founding the console binds the first administrator's and the emergency accounts' proofs.
+        (None, _) if cx.at_console("bind").is_ok() => {}
+        (_, Method::EmergencySecret | Method::Code) => {
+            return Err(Refusal::ConsoleOnly { act: "bind an emergency secret" });
+        }
+        (Some(code), _) => {
+            let known = state.codes.get(&code).filter(|c| c.purpose == Purpose::FirstFactor(id) && c.expires > cx.now);
+            // A code binds a password and a one-time code generator together; the first of them uses it up, so the
+            // second one comes in the same sign-in, with the proof the first one gave.
+            if known.is_none() {
+                return Err(Refusal::NoSuch { what: What::Code, id: "of that kind; it was used, or has expired: ask for a new one".into() });
+            }
+        }
+        (None, _) => {
+            let by = cx.asker(state)?;
+            if by != id {
+                return Err(Refusal::SelfOnly { act: "bind a factor of their own" });
+            }
+            if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
+                return Err(Refusal::Rules { broken: vec![broken], role: "Binding another factor".into(), approvers: Vec::new() });
+            }
+        }
+    }
+    if !p.enabled {
+        return Err(Refusal::AccountDisabled);
+    }
+    Ok((vec![Event::CredentialBound { principal: id, credential, method, version, code }], Answer::Made(credential.0)))
+}
+
+pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: CredentialId) -> Judged {
+    let known = state.credentials.get(&credential).filter(|c| c.principal == id);
+    let Some(known) = known else { return Err(Refusal::NoSuch { what: What::Credential, id: credential.to_string() }) };
+    if known.method == Method::EmergencySecret {
+        return Err(Refusal::ConsoleOnly { act: "change an emergency account's secret" });
+    }
+    if cx.caller.principal == Some(id) {
+        cx.asker(state)?;
+        if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
+            return Err(Refusal::Rules { broken: vec![broken], role: "Removing a factor".into(), approvers: Vec::new() });
+        }
+    } else if cx.at_console("remove a credential").is_err() {
+        cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
+        if holds::powerful(state, id) {
+            cx.with_duty(state, Duty::ManageRoles)?;
+        }
+    }
+    Ok((vec![Event::CredentialRemoved { principal: id, credential }], Answer::Done))
+}

@@ -1,0 +1,123 @@
+//! Who holds what, where, now; and why.
+//! It never says whether that is right: only whether an assignment in force says so.
+//!
+//! Always: nobody holds anything outside an assignment's own window, or while disabled; a group passes roles only to
+//! its direct members, and only if it is role-assignable.
+
+use crate::ids::*;
+use crate::role::{Duties, Duty};
+use crate::scope::Scope;
+use crate::state::{Assignment, Eligibility, State};
+use crate::time::Time;
+use alloc::sync::Arc;
+
+/// The principals whose grants count for this one: itself and the role-assignable groups it is directly in.
+fn sources(state: &State, principal: PrincipalId) -> impl Iterator<Item = PrincipalId> + '_ {
+    let groups = state.groups_of.get(&principal).into_iter().flatten().copied();
+    core::iter::once(principal).chain(groups.filter(|g| {
+        state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
+    }))
+}
+
+/// Whether a principal exists and is enabled.
+pub fn enabled(state: &State, principal: PrincipalId) -> bool {
+    state.principals.get(&principal).is_some_and(|p| p.enabled)
+}
+
+/// Everything a principal holds now, directly and through groups.
+pub fn held(state: &State, principal: PrincipalId, now: Time) -> impl Iterator<Item = &Arc<Assignment>> {
+    let on = enabled(state, principal);
+    sources(state, principal)
+        .filter(move |_| on)
+        .flat_map(|p| state.held_by(p).assignments.iter())
+        .filter(move |a| a.in_window(now) && state.roles.get(&a.target.role_id()).is_some_and(|r| r.enabled))
+}
+
+/// Everything a principal is eligible for now, directly and through groups.
+pub fn eligible(state: &State, principal: PrincipalId, now: Time) -> impl Iterator<Item = &Arc<Eligibility>> {
+    let on = enabled(state, principal);
+    sources(state, principal)
+        .filter(move |_| on)
+        .flat_map(|p| state.held_by(p).eligibilities.iter())
+        .filter(move |e| e.in_window(now) && state.roles.get(&e.target.role_id()).is_some_and(|r| r.enabled))
+}
+
+/// Every eligibility of a principal that has not ended, future ones too, directly and through groups.
+pub fn eligible_ever(state: &State, principal: PrincipalId) -> impl Iterator<Item = &Arc<Eligibility>> {
+    sources(state, principal).flat_map(|p| state.held_by(p).eligibilities.iter())
+}
+
+/// Whether a role held at one scope holds at another.
+pub fn contains(state: &State, outer: Scope, inner: Scope) -> bool {
+    match (outer, inner) {
+        (Scope::Tenant, _) => true,
+        (a, b) if a == b => true,
+        (Scope::Unit(unit), Scope::Object(object)) => state.units_of.get(&object).is_some_and(|u| u.contains(&unit)),
+        _ => false,
+    }
+}
+
+/// Whether a principal holds a role at a scope now.
+pub fn holds(state: &State, principal: PrincipalId, role: RoleId, scope: Scope, now: Time) -> bool {
+    held(state, principal, now).any(|a| a.target.role_id() == role && contains(state, a.target.scope(), scope))
+}
+
+/// What a principal may do now in Writ itself, over the object or the tenant named by the scope.
+pub fn duties_at(state: &State, principal: PrincipalId, scope: Scope, now: Time) -> Duties {
+    held(state, principal, now)
+        .filter(|a| contains(state, a.target.scope(), scope))
+        .filter_map(|a| state.roles.get(&a.target.role_id()))
+        .fold(Duties::NONE, |d, role| d.and(role.duties))
+}
+
+/// What a principal may do now in Writ itself, everywhere in the tenant.
+pub fn duties(state: &State, principal: PrincipalId, now: Time) -> Duties {
+    duties_at(state, principal, Scope::Tenant, now)
+}
+
+/// The users who hold, or are eligible for, a role that allows this duty in the whole tenant: the fallback approvers
+/// are taken from them. Enabled ones only, emergency accounts included.
+pub fn could(state: &State, duty: Duty, now: Time) -> alloc::vec::Vec<PrincipalId> {
+    let allows = |role: &RoleId| state.roles.get(role).is_some_and(|r| r.enabled && r.duties.has(duty));
+    let roles: alloc::vec::Vec<RoleId> = state.roles.keys().filter(|r| allows(r)).copied().collect();
+    let mut found = imbl::OrdSet::new();
+    for role in roles {
+        for holder in state.holders_of(role) {
+            let held = state.held_by(holder);
+            let wide = |r: RoleId, scope: Scope| r == role && scope == Scope::Tenant;
+            let now_or_by_asking = held.assignments.iter().any(|a| a.in_window(now) && wide(a.target.role_id(), a.target.scope()))
+                || held.eligibilities.iter().any(|e| e.in_window(now) && wide(e.target.role_id(), e.target.scope()));
+            if !now_or_by_asking {
+                continue;
+            }
+            let group = state.principals.get(&holder).filter(|p| p.enabled).and_then(|p| p.group()).filter(|g| g.role_assignable);
+            found.insert(holder);
+            found.extend(group.into_iter().flat_map(|g| g.members.iter().copied()));
+        }
+    }
+    found.into_iter().filter(|id| state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())).collect()
+}
+
+/// Whether a principal is powerful: holds or is eligible for a privileged role, now or later, or approves for one.
+pub fn powerful(state: &State, principal: PrincipalId) -> bool {
+    let privileged = |role: RoleId| state.roles.get(&role).is_some_and(|r| r.privileged());
+    let any_window = sources(state, principal).any(|p| {
+        let held = state.held_by(p);
+        held.assignments.iter().any(|a| privileged(a.target.role_id()))
+            || held.eligibilities.iter().any(|e| privileged(e.target.role_id()))
+    });
+    any_window || approves_for_privileged(state, principal)
+}
+
+fn approves_for_privileged(state: &State, principal: PrincipalId) -> bool {
+    use crate::rules::Approver;
+    let above = state.groups_above(principal);
+    state.rules.iter().any(|(role, rules)| {
+        rules.activation.approval.required
+            && state.roles.get(role).is_some_and(|r| r.privileged())
+            && rules.activation.approval.stages.iter().flat_map(|s| &s.approvers).any(|a| match a {
+                Approver::User(id) => *id == principal,
+                Approver::Group(id) => above.contains(id),
+            })
+    })
+}

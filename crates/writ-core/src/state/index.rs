@@ -1,0 +1,257 @@
+//! The indexes of the state: kept beside the facts whenever a fact changes.
+
+use super::*;
+use alloc::borrow::ToOwned;
+
+impl State {
+    pub(super) fn put_eligibility(&mut self, e: Eligibility) {
+        self.drop_eligibility(e.id);
+        if let Some(end) = e.ends {
+            self.timers.insert((end, Timer::EndEligibility(e.id)));
+        }
+        self.holders.insert((e.target.role_id(), e.principal));
+        let e = Arc::new(e);
+        self.with_held(e.principal, |h| h.eligibilities.push(e.clone()));
+        self.eligibilities.insert(e.id, e);
+    }
+
+    pub(super) fn drop_eligibility(&mut self, id: EligibilityId) -> Option<Arc<Eligibility>> {
+        let e = self.eligibilities.remove(&id)?;
+        if let Some(end) = e.ends {
+            self.timers.remove(&(end, Timer::EndEligibility(id)));
+        }
+        self.with_held(e.principal, |h| h.eligibilities.retain(|x| x.id != id));
+        self.check_holder(e.target.role_id(), e.principal);
+        Some(e)
+    }
+
+    pub(super) fn put_assignment(&mut self, a: Assignment) {
+        self.drop_assignment(a.id);
+        self.starts.insert((a.starts, a.id));
+        if let Some(end) = a.ends {
+            self.timers.insert((end, Timer::EndAssignment(a.id)));
+        }
+        self.holders.insert((a.target.role_id(), a.principal));
+        let a = Arc::new(a);
+        self.with_held(a.principal, |h| h.assignments.push(a.clone()));
+        self.assignments.insert(a.id, a);
+    }
+
+    pub(super) fn drop_assignment(&mut self, id: AssignmentId) -> Option<Arc<Assignment>> {
+        let a = self.assignments.remove(&id)?;
+        self.starts.remove(&(a.starts, id));
+        if let Some(end) = a.ends {
+            self.timers.remove(&(end, Timer::EndAssignment(id)));
+        }
+        self.with_held(a.principal, |h| h.assignments.retain(|x| x.id != id));
+        self.check_holder(a.target.role_id(), a.principal);
+        Some(a)
+    }
+
+    fn check_holder(&mut self, role: RoleId, principal: PrincipalId) {
+        let held = self.held_by(principal);
+        let still = held.eligibilities.iter().any(|e| e.target.role_id() == role)
+            || held.assignments.iter().any(|a| a.target.role_id() == role);
+        if !still {
+            self.holders.remove(&(role, principal));
+        }
+    }
+
+    fn with_held(&mut self, principal: PrincipalId, change: impl FnOnce(&mut Held)) {
+        let mut held = self.held.get(&principal).cloned().unwrap_or_default();
+        change(Arc::make_mut(&mut held));
+        if held.eligibilities.is_empty() && held.assignments.is_empty() {
+            self.held.remove(&principal);
+        } else {
+            self.held.insert(principal, held);
+        }
+    }
+
+    pub(super) fn put_request(&mut self, r: Request) {
+        if let Some(old) = self.requests.get(&r.ask.request).cloned() {
+            self.unindex_request(&old);
+        }
+        let (id, subject) = (r.ask.request, r.ask.subject);
+        match r.status {
+            Status::PendingApproval => {
+                self.open.insert((subject, id));
+                if let Some(until) = r.until {
+                    self.timers.insert((until, Timer::Expire(id)));
+                }
+            }
+            Status::Granted => {
+                self.open.insert((subject, id));
+                if let Some(starts) = r.starts {
+                    self.timers.insert((starts, Timer::Begin(id)));
+                }
+            }
+            _ => {
+                self.closed.insert((r.completed.unwrap_or(self.at), id));
+            }
+        }
+        self.requests.insert(id, Arc::new(r));
+    }
+
+    fn unindex_request(&mut self, r: &Request) {
+        let id = r.ask.request;
+        self.open.remove(&(r.ask.subject, id));
+        if let Some(until) = r.until {
+            self.timers.remove(&(until, Timer::Expire(id)));
+        }
+        if let Some(starts) = r.starts {
+            self.timers.remove(&(starts, Timer::Begin(id)));
+        }
+        if let Some(completed) = r.completed {
+            self.closed.remove(&(completed, id));
+        }
+    }
+
+    pub(super) fn forget_request(&mut self, id: RequestId) {
+        if let Some(r) = self.requests.remove(&id) {
+            self.unindex_request(&r);
+        }
+    }
+
+    pub(super) fn with_request(&mut self, id: RequestId, change: impl FnOnce(&mut Request)) {
+        if let Some(r) = self.requests.get(&id) {
+            let mut r = Request::clone(r);
+            change(&mut r);
+            self.put_request(r);
+        }
+    }
+
+    pub(super) fn with_principal(&mut self, id: PrincipalId, change: impl FnOnce(&mut Principal)) {
+        if let Some(p) = self.principals.get(&id) {
+            let mut p = Principal::clone(p);
+            change(&mut p);
+            self.principals.insert(id, Arc::new(p));
+        }
+    }
+
+    pub(super) fn with_group(&mut self, id: PrincipalId, change: impl FnOnce(&mut crate::directory::Group)) {
+        self.with_principal(id, |p| {
+            if let crate::directory::Kind::Group(g) = &mut p.kind {
+                change(g);
+            }
+        });
+    }
+
+    pub(super) fn with_unit(&mut self, id: UnitId, change: impl FnOnce(&mut Unit)) {
+        if let Some(u) = self.units.get(&id) {
+            let mut u = Unit::clone(u);
+            change(&mut u);
+            self.units.insert(id, Arc::new(u));
+        }
+    }
+
+    pub(super) fn with_host(&mut self, id: DeviceId, change: impl FnOnce(&mut Host)) {
+        if let Some(h) = self.hosts.get(&id) {
+            let mut h = Host::clone(h);
+            change(&mut h);
+            self.hosts.insert(id, Arc::new(h));
+        }
+    }
+
+    pub(super) fn join_group(&mut self, group: PrincipalId, member: PrincipalId) {
+        self.with_group(group, |g| {
+            g.members.insert(member);
+        });
+        let mut groups = self.groups_of.get(&member).cloned().unwrap_or_default();
+        groups.insert(group);
+        self.groups_of.insert(member, groups);
+    }
+
+    pub(super) fn leave_group(&mut self, group: PrincipalId, member: PrincipalId) {
+        self.with_group(group, |g| {
+            g.members.remove(&member);
+        });
+        take_from(&mut self.groups_of, member, &group);
+    }
+
+    pub(super) fn join_unit(&mut self, unit: UnitId, object: Uuid) {
+        let is_host = self.hosts.contains_key(&DeviceId(object));
+        self.with_unit(unit, |u| {
+            if is_host {
+                u.hosts.insert(DeviceId(object));
+            } else {
+                u.members.insert(PrincipalId(object));
+            }
+        });
+        let mut units = self.units_of.get(&object).cloned().unwrap_or_default();
+        units.insert(unit);
+        self.units_of.insert(object, units);
+    }
+
+    pub(super) fn leave_unit(&mut self, unit: UnitId, object: Uuid) {
+        self.with_unit(unit, |u| {
+            u.hosts.remove(&DeviceId(object));
+            u.members.remove(&PrincipalId(object));
+        });
+        take_from(&mut self.units_of, object, &unit);
+    }
+
+    pub(super) fn put_role(&mut self, mut role: Role) {
+        role.duties = crate::role::Duties::of(&role.actions);
+        self.roles.insert(role.id, Arc::new(role));
+    }
+
+    /// Runs a change of users or mappings and keeps `account_names` beside it.
+    pub(super) fn renaming(&mut self, persons: &[PersonId], change: impl FnOnce(&mut State)) {
+        for person in persons {
+            for name in self.names_mapped(*person) {
+                self.account_names.remove(&(name, *person));
+            }
+        }
+        change(self);
+        for person in persons {
+            for name in self.names_mapped(*person) {
+                self.account_names.insert((name, *person));
+            }
+        }
+    }
+
+    /// Every local account name (lower case) this person maps to somewhere.
+    fn names_mapped(&self, person: PersonId) -> Vec<String> {
+        let users = self.persons.get(&person).into_iter().flatten();
+        let mut names: Vec<String> = users
+            .filter_map(|id| self.principals.get(id)?.user()?.upn.text())
+            .map(|upn| upn.split('@').next().unwrap_or(upn).to_lowercase())
+            .collect();
+        let first = (person, Place::Host(DeviceId::from_u128(0)));
+        let set = self.accounts.range(first..).take_while(|((p, _), _)| *p == person);
+        names.extend(set.filter_map(|(_, a)| a.text().map(str::to_lowercase)));
+        names
+    }
+
+    pub(super) fn index_user(&mut self, id: PrincipalId) {
+        let Some(p) = self.principals.get(&id).cloned() else { return };
+        let Some(user) = p.user() else { return };
+        if let Some(upn) = user.upn.text() {
+            self.upns.insert(upn.to_lowercase(), id);
+        }
+        let mut all = self.persons.get(&user.person).cloned().unwrap_or_default();
+        all.insert(id);
+        self.persons.insert(user.person, all);
+    }
+
+    pub(super) fn unindex_user(&mut self, id: PrincipalId) {
+        let Some(p) = self.principals.get(&id).cloned() else { return };
+        let Some(user) = p.user() else { return };
+        if let Some(upn) = user.upn.text() {
+            self.upns.remove(&upn.to_lowercase().to_owned());
+        }
+        take_from(&mut self.persons, user.person, &id);
+    }
+}
+
+pub(super) fn take_from<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: K, value: &V) {
+    if let Some(set) = map.get(&key) {
+        let mut set = set.clone();
+        set.remove(value);
+        if set.is_empty() {
+            map.remove(&key);
+        } else {
+            map.insert(key, set);
+        }
+    }
+}
