@@ -155,9 +155,22 @@ pub enum Command {
     /// Creates a user.
     CreateUser(NewUser),
     /// Changes a user.
-    UpdateUser { user: PrincipalId, name: Option<String>, upn: Option<String>, enabled: Option<bool>, person: Option<PersonId> },
+    UpdateUser {
+        user: PrincipalId,
+        name: Option<String>,
+        upn: Option<String>,
+        enabled: Option<bool>,
+        person: Option<PersonId>,
+    },
     /// Creates a group.
-    CreateGroup { group: PrincipalId, name: String, description: String, role_assignable: bool, owners: Vec<PrincipalId>, members: Vec<PrincipalId> },
+    CreateGroup {
+        group: PrincipalId,
+        name: String,
+        description: String,
+        role_assignable: bool,
+        owners: Vec<PrincipalId>,
+        members: Vec<PrincipalId>,
+    },
     /// Changes a group's texts.
     UpdateGroup { group: PrincipalId, name: Option<String>, description: Option<String> },
     /// Creates a program.
@@ -187,18 +200,47 @@ pub enum Command {
     /// Defines a custom role.
     CreateRole { role: RoleId, name: String, description: String, actions: Vec<String> },
     /// Changes a custom role.
-    UpdateRole { role: RoleId, name: Option<String>, description: Option<String>, actions: Option<Vec<String>>, enabled: Option<bool> },
+    UpdateRole {
+        role: RoleId,
+        name: Option<String>,
+        description: Option<String>,
+        actions: Option<Vec<String>>,
+        enabled: Option<bool>,
+    },
     /// Deletes a custom role and ends what was held of it.
     DeleteRole { role: RoleId },
 
     /// An administrator makes somebody eligible, or assigns directly (`adminAssign`).
-    Assign { sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>, expiration: Expiration, reason: Option<String>, ticket: TicketGiven },
+    Assign {
+        sort: Sort,
+        principal: PrincipalId,
+        target: Target,
+        start: Option<Time>,
+        expiration: Expiration,
+        reason: Option<String>,
+        ticket: TicketGiven,
+    },
     /// An administrator changes when it begins and ends (`adminUpdate`).
-    Reassign { sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>, expiration: Expiration, reason: Option<String>, ticket: TicketGiven },
+    Reassign {
+        sort: Sort,
+        principal: PrincipalId,
+        target: Target,
+        start: Option<Time>,
+        expiration: Expiration,
+        reason: Option<String>,
+        ticket: TicketGiven,
+    },
     /// An administrator takes it away (`adminRemove`).
     Remove { sort: Sort, principal: PrincipalId, target: Target, when: Removal, reason: Option<String> },
     /// Somebody asks to switch on a role they are eligible for (`selfActivate`).
-    RequestActivation { principal: PrincipalId, target: Target, start: Option<Time>, expiration: Expiration, reason: Option<String>, ticket: TicketGiven },
+    RequestActivation {
+        principal: PrincipalId,
+        target: Target,
+        start: Option<Time>,
+        expiration: Expiration,
+        reason: Option<String>,
+        ticket: TicketGiven,
+    },
     /// Somebody gives up a role they switched on (`selfDeactivate`).
     Deactivate { principal: PrincipalId, target: Target, reason: Option<String> },
     /// Takes back a request that is still open.
@@ -216,7 +258,13 @@ pub enum Command {
     /// Issues a single-use code that binds somebody's first factor.
     IssueCode { principal: PrincipalId, code: CredentialId, expires: Time },
     /// Binds a credential; the vault already holds its secret.
-    BindCredential { principal: PrincipalId, credential: CredentialId, method: Method, version: u64, code: Option<CredentialId> },
+    BindCredential {
+        principal: PrincipalId,
+        credential: CredentialId,
+        method: Method,
+        version: u64,
+        code: Option<CredentialId>,
+    },
     /// Removes a credential.
     RemoveCredential { principal: PrincipalId, credential: CredentialId },
     /// Mints a new emergency account, or a new secret for one. Console only.

@@ -30,6 +30,7 @@ mod tenant;
 mod units;
 mod users;
 
+pub(crate) use activation::eligibility_for;
 pub use approval::{approvers_of, may_decide, who_could_approve};
 pub use assignment::stopped_by_removal;
 pub use groups::protected;
@@ -257,18 +258,24 @@ fn record(state: &State, command: &Command, cx: &Context, refusal: &Refusal) -> 
 fn check_scopes(command: &Command, cx: &Context) -> Result<(), Refusal> {
     use Command as C;
     let any_of: &[&'static str] = match command {
-        C::Assign { sort: Sort::Eligibility, .. } | C::Reassign { sort: Sort::Eligibility, .. } | C::Remove { sort: Sort::Eligibility, .. } => {
+        C::Assign { sort: Sort::Eligibility, .. }
+        | C::Reassign { sort: Sort::Eligibility, .. }
+        | C::Remove { sort: Sort::Eligibility, .. } => {
             &["RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"]
         }
-        C::Assign { .. } | C::Reassign { .. } | C::Remove { .. } | C::RequestActivation { .. } | C::Deactivate { .. } => {
-            &["RoleAssignmentSchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"]
-        }
+        C::Assign { .. }
+        | C::Reassign { .. }
+        | C::Remove { .. }
+        | C::RequestActivation { .. }
+        | C::Deactivate { .. } => &["RoleAssignmentSchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"],
         C::CancelRequest { .. } => &[
             "RoleAssignmentSchedule.ReadWrite.Directory",
             "RoleEligibilitySchedule.ReadWrite.Directory",
             "RoleManagement.ReadWrite.Directory",
         ],
-        C::DecideRequest { .. } => &["RoleAssignmentSchedule.ReadWrite.Directory", "PrivilegedAccess.ReadWrite.AzureAD"],
+        C::DecideRequest { .. } => {
+            &["RoleAssignmentSchedule.ReadWrite.Directory", "PrivilegedAccess.ReadWrite.AzureAD"]
+        }
         C::ChangeRules { .. } => &["RoleManagementPolicy.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"],
         C::CreateUser(_) | C::UpdateUser { .. } => &["User.ReadWrite.All", "Directory.ReadWrite.All"],
         C::DeletePrincipal { .. } => &["User.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"],
@@ -278,14 +285,19 @@ fn check_scopes(command: &Command, cx: &Context) -> Result<(), Refusal> {
         C::AddMember { .. } | C::RemoveMember { .. } => {
             &["GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"]
         }
-        C::CreateUnit { .. } | C::UpdateUnit { .. } | C::DeleteUnit { .. } | C::AddToUnit { .. } | C::RemoveFromUnit { .. } => {
-            &["AdministrativeUnit.ReadWrite.All", "Directory.ReadWrite.All"]
-        }
+        C::CreateUnit { .. }
+        | C::UpdateUnit { .. }
+        | C::DeleteUnit { .. }
+        | C::AddToUnit { .. }
+        | C::RemoveFromUnit { .. } => &["AdministrativeUnit.ReadWrite.All", "Directory.ReadWrite.All"],
         C::CreateRole { .. } | C::UpdateRole { .. } | C::DeleteRole { .. } => &["RoleManagement.ReadWrite.Directory"],
         C::CreateService { .. } | C::EnableService { .. } => &["Application.ReadWrite.All", "Directory.ReadWrite.All"],
-        C::ChangeSettings { .. } | C::IssueCode { .. } | C::IssueHostCode { .. } | C::RemoveHost { .. } | C::MapAccount { .. } | C::ErasePrincipal { .. } => {
-            &["Writ.Administer"]
-        }
+        C::ChangeSettings { .. }
+        | C::IssueCode { .. }
+        | C::IssueHostCode { .. }
+        | C::RemoveHost { .. }
+        | C::MapAccount { .. }
+        | C::ErasePrincipal { .. } => &["Writ.Administer"],
         _ => return Ok(()),
     };
     needs_scope(&cx.caller, any_of)

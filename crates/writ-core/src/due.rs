@@ -37,7 +37,11 @@ pub fn due(state: &State, now: Time, max: usize) -> Vec<Command> {
 /// When something is next due, or a plan next changes by itself; `None` when nothing waits for time.
 pub fn next(state: &State, now: Time) -> Option<Time> {
     let timer = state.timers.get_min().map(|(at, _)| *at);
-    let opens = state.starts.range((now + Span::from_millis(1), crate::ids::AssignmentId::from_u128(0))..).next().map(|(at, _)| *at);
+    let opens = state
+        .starts
+        .range((now + Span::from_millis(1), crate::ids::AssignmentId::from_u128(0))..)
+        .next()
+        .map(|(at, _)| *at);
     let forget = state.closed.get_min().map(|(at, _)| *at + REQUEST_KEPT + FORGET_STEP);
     [timer, opens, forget].into_iter().flatten().min()
 }

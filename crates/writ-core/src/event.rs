@@ -166,8 +166,14 @@ pub enum Unreadable {
 impl core::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Unreadable::Kind { kind } => write!(f, "the log holds an event of kind {kind}, which this version of Writ does not know; start the version that wrote it, or a newer one"),
-            Unreadable::Version { kind, v } => write!(f, "the log holds version {v} of {kind}, which this version of Writ does not know; start the version that wrote it, or a newer one"),
+            Unreadable::Kind { kind } => write!(
+                f,
+                "the log holds an event of kind {kind}, which this version of Writ does not know; start the version that wrote it, or a newer one"
+            ),
+            Unreadable::Version { kind, v } => write!(
+                f,
+                "the log holds version {v} of {kind}, which this version of Writ does not know; start the version that wrote it, or a newer one"
+            ),
             Unreadable::Shape { kind, why } => write!(f, "an event of kind {kind} is not readable: {why}"),
         }
     }
@@ -293,8 +299,14 @@ impl Event {
     /// The sort of grant this event gives or ends, if any.
     pub const fn sort(&self) -> Option<Sort> {
         match self {
-            Event::EligibilityGranted { .. } | Event::EligibilityChanged { .. } | Event::EligibilityClosed { .. } | Event::EligibilityEnded { .. } => Some(Sort::Eligibility),
-            Event::AssignmentGranted { .. } | Event::AssignmentChanged { .. } | Event::AssignmentEnded { .. } | Event::ActivationBegan { .. } => Some(Sort::Assignment),
+            Event::EligibilityGranted { .. }
+            | Event::EligibilityChanged { .. }
+            | Event::EligibilityClosed { .. }
+            | Event::EligibilityEnded { .. } => Some(Sort::Eligibility),
+            Event::AssignmentGranted { .. }
+            | Event::AssignmentChanged { .. }
+            | Event::AssignmentEnded { .. }
+            | Event::ActivationBegan { .. } => Some(Sort::Assignment),
             _ => None,
         }
     }

@@ -14,9 +14,11 @@ use alloc::sync::Arc;
 /// The principals whose grants count for this one: itself and the role-assignable groups it is directly in.
 fn sources(state: &State, principal: PrincipalId) -> impl Iterator<Item = PrincipalId> + '_ {
     let groups = state.groups_of.get(&principal).into_iter().flatten().copied();
-    core::iter::once(principal).chain(groups.filter(|g| {
-        state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
-    }))
+    core::iter::once(principal).chain(
+        groups.filter(|g| {
+            state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
+        }),
+    )
 }
 
 /// Whether a principal exists and is enabled.
@@ -85,12 +87,20 @@ pub fn could(state: &State, duty: Duty, now: Time) -> alloc::vec::Vec<PrincipalI
         for holder in state.holders_of(role) {
             let held = state.held_by(holder);
             let wide = |r: RoleId, scope: Scope| r == role && scope == Scope::Tenant;
-            let now_or_by_asking = held.assignments.iter().any(|a| a.in_window(now) && wide(a.target.role_id(), a.target.scope()))
+            let now_or_by_asking = held
+                .assignments
+                .iter()
+                .any(|a| a.in_window(now) && wide(a.target.role_id(), a.target.scope()))
                 || held.eligibilities.iter().any(|e| e.in_window(now) && wide(e.target.role_id(), e.target.scope()));
             if !now_or_by_asking {
                 continue;
             }
-            let group = state.principals.get(&holder).filter(|p| p.enabled).and_then(|p| p.group()).filter(|g| g.role_assignable);
+            let group = state
+                .principals
+                .get(&holder)
+                .filter(|p| p.enabled)
+                .and_then(|p| p.group())
+                .filter(|g| g.role_assignable);
             found.insert(holder);
             found.extend(group.into_iter().flat_map(|g| g.members.iter().copied()));
         }

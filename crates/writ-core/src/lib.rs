@@ -5,7 +5,21 @@
 #![no_std]
 extern crate alloc;
 
+pub mod command;
+pub mod decide;
+pub mod directory;
+pub mod due;
+pub mod event;
+pub mod explain;
+pub mod holds;
 pub mod ids;
 pub mod log;
+pub mod may;
 pub mod personal;
+pub mod plan;
+pub mod refusal;
+pub mod role;
+pub mod rules;
+pub mod scope;
+pub mod state;
 pub mod time;

@@ -55,8 +55,12 @@ impl NoAccount {
     /// For people.
     pub fn told(&self) -> String {
         match self {
-            NoAccount::BadName(name) => alloc::format!("“{name}” cannot be a local account; an administrator can map another one"),
-            NoAccount::Shared(name) => alloc::format!("the account {name} belongs to another person too; an administrator can map another one"),
+            NoAccount::BadName(name) => {
+                alloc::format!("“{name}” cannot be a local account; an administrator can map another one")
+            }
+            NoAccount::Shared(name) => {
+                alloc::format!("the account {name} belongs to another person too; an administrator can map another one")
+            }
             NoAccount::Missing(name) => alloc::format!("there is no account {name} on the host"),
             NoAccount::NotAUser => "a program has no account on hosts".into(),
         }

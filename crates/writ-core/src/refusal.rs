@@ -167,8 +167,12 @@ impl Broken {
             Broken::NoEnd { max } => format!("an end is needed, {} at most", max.told()),
             Broken::NoReason => "none given".to_string(),
             Broken::NoTicket => "none given".to_string(),
-            Broken::NoMfa { last: Some(age), age_max } => format!("last proof {} ago, {} at most", age.told(), age_max.told()),
-            Broken::NoMfa { last: None, age_max } => format!("not proved in this sign-in, {} old at most", age_max.told()),
+            Broken::NoMfa { last: Some(age), age_max } => {
+                format!("last proof {} ago, {} at most", age.told(), age_max.told())
+            }
+            Broken::NoMfa { last: None, age_max } => {
+                format!("not proved in this sign-in, {} old at most", age_max.told())
+            }
             Broken::NoContext { claim } => format!("needs authentication context {claim}"),
         }
     }

@@ -209,25 +209,28 @@ struct Datum {
     is_privileged: bool,
     assignment_mode: String,
     inherits_permissions_from: Vec<Uuid>,
-    allowed_resource_actions: Vec<String>,
+    // The export has a null where it knows no action.
+    allowed_resource_actions: Vec<Option<String>>,
     docs_display_name: Option<String>,
 }
 
 /// The built-in roles, from the data file in this crate.
 pub fn built_in() -> Vec<Arc<Role>> {
     #[allow(clippy::expect_used, reason = "the data is compiled in and read by every test")]
-    let data: Data = serde_json::from_str(include_str!("data/entra-builtin-roles.json")).expect("compiled-in role data");
+    let data: Data =
+        serde_json::from_str(include_str!("data/entra-builtin-roles.json")).expect("compiled-in role data");
     data.roles
         .into_iter()
         .map(|d| {
             let id = RoleId(d.template_id);
+            let actions: Vec<String> = d.allowed_resource_actions.into_iter().flatten().collect();
             let mut other_names: Vec<String> = d.docs_display_name.into_iter().collect();
             if id == DEVICE_ADMINISTRATOR {
                 other_names.insert(0, "Device Administrators".to_string());
             }
             Arc::new(Role {
                 id,
-                duties: Duties::of(&d.allowed_resource_actions),
+                duties: Duties::of(&actions),
                 name: d.display_name,
                 other_names,
                 description: String::new(),
@@ -235,7 +238,7 @@ pub fn built_in() -> Vec<Arc<Role>> {
                 assignable: d.assignment_mode == "allowed",
                 enabled: true,
                 marked_privileged: d.is_privileged,
-                actions: d.allowed_resource_actions,
+                actions,
                 inherits: d.inherits_permissions_from.into_iter().map(RoleId).collect(),
             })
         })

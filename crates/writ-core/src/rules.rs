@@ -179,7 +179,9 @@ pub fn tier(role: &Role, choice: RuleChoice) -> Tier {
         return Tier::Entra;
     }
     let climbs = role.actions.iter().any(|a| {
-        a.ends_with("/credentials/update") || a.ends_with("/authenticationMethods/create") || a.ends_with("/appRoleAssignedTo/update")
+        a.ends_with("/credentials/update")
+            || a.ends_with("/authenticationMethods/create")
+            || a.ends_with("/appRoleAssignedTo/update")
     });
     if role.gives_root() || role.duties.has(Duty::ManageRoles) || (role.marked_privileged && climbs) {
         Tier::Critical
@@ -296,7 +298,10 @@ impl Rules {
         for (new, was) in [(&self.eligibility, &old.eligibility), (&self.assignment, &old.assignment)] {
             note(was.expiration_required && !new.expiration_required, "assignments without an end");
             note(was.expiration_required && new.span_max > was.span_max, "longer assignments");
-            note((was.mfa && !new.mfa) || (was.reason && !new.reason) || (was.ticket && !new.ticket), "assignments with less proof");
+            note(
+                (was.mfa && !new.mfa) || (was.reason && !new.reason) || (was.ticket && !new.ticket),
+                "assignments with less proof",
+            );
         }
         looser
     }

@@ -439,16 +439,11 @@ impl State {
         while let Some(next) = todo.pop() {
             let Some(g) = self.principals.get(&next).and_then(|p| p.group()) else { continue };
             for member in &g.members {
-                match self.principals.get(member) {
-                    Some(p) if p.group().is_some() => {
-                        if seen.insert(*member).is_none() {
-                            todo.push(*member);
-                        }
-                    }
-                    Some(_) => {
-                        found.insert(*member);
-                    }
-                    None => {}
+                let Some(p) = self.principals.get(member) else { continue };
+                if p.group().is_none() {
+                    found.insert(*member);
+                } else if seen.insert(*member).is_none() {
+                    todo.push(*member);
                 }
             }
         }

@@ -116,16 +116,24 @@ fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Spa
 fn span_asked(wish: &Wish<'_>, starts: Time) -> Result<Span, Refusal> {
     const FIELD: &str = "scheduleInfo.expiration";
     if starts > wish.start.unwrap_or(starts) + Span::from_days(365) {
-        return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "a start so long ago makes no sense; leave it out to begin now".into() });
+        return Err(Refusal::Schedule {
+            field: "scheduleInfo.startDateTime",
+            want: "a start so long ago makes no sense; leave it out to begin now".into(),
+        });
     }
     match wish.expiration {
         Expiration::For(span) if span > Span::ZERO => Ok(span),
-        Expiration::For(_) => Err(Refusal::Schedule { field: FIELD, want: "give a duration above zero, such as PT1H".into() }),
-        Expiration::At(end) if end > starts => Ok(end.since(starts)),
-        Expiration::At(_) => Err(Refusal::Schedule { field: FIELD, want: alloc::format!("the end must lie after the start ({starts})") }),
-        Expiration::Never | Expiration::Unspecified => {
-            Err(Refusal::Malformed { field: FIELD, want: "an activation needs an end: type afterDuration with a duration such as PT1H".into() })
+        Expiration::For(_) => {
+            Err(Refusal::Schedule { field: FIELD, want: "give a duration above zero, such as PT1H".into() })
         }
+        Expiration::At(end) if end > starts => Ok(end.since(starts)),
+        Expiration::At(_) => {
+            Err(Refusal::Schedule { field: FIELD, want: alloc::format!("the end must lie after the start ({starts})") })
+        }
+        Expiration::Never | Expiration::Unspecified => Err(Refusal::Malformed {
+            field: FIELD,
+            want: "an activation needs an end: type afterDuration with a duration such as PT1H".into(),
+        }),
     }
 }
 
@@ -134,7 +142,12 @@ pub(super) fn rules_of(state: &State, role: RoleId) -> Result<&Rules, Refusal> {
 }
 
 /// The eligibility that would let this principal activate the target at that moment: the one that lasts longest.
-pub(crate) fn eligibility_for(state: &State, principal: PrincipalId, target: Target, at: Time) -> Option<Arc<Eligibility>> {
+pub(crate) fn eligibility_for(
+    state: &State,
+    principal: PrincipalId,
+    target: Target,
+    at: Time,
+) -> Option<Arc<Eligibility>> {
     holds::eligible(state, principal, at)
         .filter(|e| !e.closing && e.target.role_id() == target.role_id())
         .filter(|e| holds::contains(state, e.target.scope(), target.scope()))
@@ -182,7 +195,8 @@ pub(super) fn go_ahead(state: &State, cx: &Context, request: RequestId) -> (Vec<
     if !holds::enabled(state, ask.subject) {
         return fail("the account is disabled");
     }
-    let from = ask.eligibility.and_then(|id| state.eligibilities.get(&id)).filter(|e| !e.closing && e.in_window(starts));
+    let from =
+        ask.eligibility.and_then(|id| state.eligibilities.get(&id)).filter(|e| !e.closing && e.in_window(starts));
     let Some(eligibility) = from.filter(|e| ending::supported(state, ask.subject, e.id, ask.target)).cloned() else {
         return fail("the eligibility it was asked from is gone");
     };
@@ -212,7 +226,10 @@ pub(super) fn go_ahead(state: &State, cx: &Context, request: RequestId) -> (Vec<
 /// Time: the start of a scheduled activation has come.
 pub(super) fn begin(state: &State, cx: &Context, request: RequestId) -> Judged {
     cx.by_itself("beginning an activation by hand")?;
-    let due = state.requests.get(&request).is_some_and(|r| r.status == Status::Granted && r.starts.is_some_and(|s| s <= cx.now));
+    let due = state
+        .requests
+        .get(&request)
+        .is_some_and(|r| r.status == Status::Granted && r.starts.is_some_and(|s| s <= cx.now));
     if !due {
         return Ok((Vec::new(), Answer::Done));
     }
@@ -221,7 +238,13 @@ pub(super) fn begin(state: &State, cx: &Context, request: RequestId) -> Judged {
     Ok((events, Answer::Decided { request, status }))
 }
 
-pub(super) fn deactivate(state: &State, cx: &Context, principal: PrincipalId, target: Target, reason: Option<&str>) -> Judged {
+pub(super) fn deactivate(
+    state: &State,
+    cx: &Context,
+    principal: PrincipalId,
+    target: Target,
+    reason: Option<&str>,
+) -> Judged {
     long("justification", reason)?;
     known_role(state, target)?;
     super::principal(state, principal)?;
@@ -250,6 +273,7 @@ pub(super) fn deactivate(state: &State, cx: &Context, principal: PrincipalId, ta
     };
     let mut events = vec![Event::AssignmentEnded { assignment: a.id, why: Why::GivenUp, ask: Some(ask) }];
     ending::close_if_last(state, &mut events, &a);
-    let answer = Asked { request, status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops: Vec::new() };
+    let answer =
+        Asked { request, status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops: Vec::new() };
     Ok((events, Answer::Asked(answer)))
 }

@@ -30,7 +30,11 @@ fn able(state: &State, named: &[Approver], not: &[PrincipalId], now: Time) -> Ve
             && !not.iter().any(|n| state.same_person(*n, *id))
     };
     let named: Vec<PrincipalId> = named_people(state, named).into_iter().filter(fits).collect();
-    if named.is_empty() { holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).collect() } else { named }
+    if named.is_empty() {
+        holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).collect()
+    } else {
+        named
+    }
 }
 
 fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
@@ -63,12 +67,16 @@ pub fn may_decide(state: &State, request: &Request, principal: PrincipalId, now:
         && !request.stages.iter().flat_map(|s| &s.decided).any(|v| state.same_person(v.by, principal))
 }
 
-pub(super) fn decide_request(state: &State, cx: &Context, request: RequestId, approve: bool, reason: Option<&str>) -> Judged {
+pub(super) fn decide_request(
+    state: &State,
+    cx: &Context,
+    request: RequestId,
+    approve: bool,
+    reason: Option<&str>,
+) -> Judged {
     long("justification", reason)?;
-    let r = state
-        .requests
-        .get(&request)
-        .ok_or_else(|| Refusal::NoSuch { what: What::Request, id: request.to_string() })?;
+    let r =
+        state.requests.get(&request).ok_or_else(|| Refusal::NoSuch { what: What::Request, id: request.to_string() })?;
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "approve a request" });
     }
@@ -77,7 +85,11 @@ pub(super) fn decide_request(state: &State, cx: &Context, request: RequestId, ap
         return Err(Refusal::PeopleOnly { act: "approve a request" });
     }
     if let Some(party) = parties(r).into_iter().find(|p| state.same_person(*p, by)) {
-        let how = if party == by { "you asked for it".into() } else { alloc::format!("{} is the same person", state.name_of(party)) };
+        let how = if party == by {
+            "you asked for it".into()
+        } else {
+            alloc::format!("{} is the same person", state.name_of(party))
+        };
         return Err(Refusal::OwnRequest { how });
     }
     // Whoever was not among the approvers learns nothing about where the request stands.
@@ -99,7 +111,10 @@ pub(super) fn decide_request(state: &State, cx: &Context, request: RequestId, ap
         return Err(Refusal::NotApprover { approvers });
     }
     if r.stages[stage].stage.reason && reason.is_none_or(|t| t.trim().is_empty()) {
-        return Err(Refusal::Malformed { field: "justification", want: "say why you approve or deny; this role asks for it".into() });
+        return Err(Refusal::Malformed {
+            field: "justification",
+            want: "say why you approve or deny; this role asks for it".into(),
+        });
     }
     let number = u8::try_from(stage).unwrap_or(u8::MAX);
     let reason = personal(by, reason);
@@ -122,10 +137,8 @@ pub(super) fn decide_request(state: &State, cx: &Context, request: RequestId, ap
 }
 
 pub(super) fn cancel(state: &State, cx: &Context, request: RequestId) -> Judged {
-    let r = state
-        .requests
-        .get(&request)
-        .ok_or_else(|| Refusal::NoSuch { what: What::Request, id: request.to_string() })?;
+    let r =
+        state.requests.get(&request).ok_or_else(|| Refusal::NoSuch { what: What::Request, id: request.to_string() })?;
     let by = cx.asker(state)?;
     let own = r.ask.subject == by || r.ask.by == Some(by);
     if !own {

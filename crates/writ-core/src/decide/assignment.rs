@@ -117,17 +117,27 @@ pub(super) fn remove(
         }
     }
     let stops = if when == Removal::WhenRunningEnd { Vec::new() } else { stops };
-    let answer = Asked { request: cx.request(), status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops };
+    let answer = Asked {
+        request: cx.request(),
+        status: Status::Revoked,
+        starts: None,
+        ends: None,
+        approvers: Vec::new(),
+        stops,
+    };
     Ok((events, Answer::Asked(answer)))
 }
 
 /// Whose running activations a removal would stop now.
 pub fn stopped_by_removal(state: &State, sort: Sort, principal: PrincipalId, target: Target) -> Vec<Stopped> {
-    let told = |a: &Arc<Assignment>| Stopped { assignment: a.id, principal: a.principal, target: a.target, ends: a.ends };
+    let told =
+        |a: &Arc<Assignment>| Stopped { assignment: a.id, principal: a.principal, target: a.target, ends: a.ends };
     match sort {
-        Sort::Assignment => {
-            standing(state, principal, target).or_else(|| activated(state, principal, target)).iter().map(told).collect()
-        }
+        Sort::Assignment => standing(state, principal, target)
+            .or_else(|| activated(state, principal, target))
+            .iter()
+            .map(told)
+            .collect(),
         Sort::Eligibility => {
             let Some(e) = eligibility(state, principal, target) else { return Vec::new() };
             ending::reached_by(state, principal)
@@ -167,7 +177,12 @@ fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) -> Answer {
 }
 
 /// Everything that must hold whichever way an administrator gives something: shape, existence, duty, rules.
-fn checked(state: &State, cx: &Context, given: &Given<'_>, action: Action) -> Result<(Ask, Time, Option<Time>), Refusal> {
+fn checked(
+    state: &State,
+    cx: &Context,
+    given: &Given<'_>,
+    action: Action,
+) -> Result<(Ask, Time, Option<Time>), Refusal> {
     long("justification", given.reason)?;
     let ticket = ticket(given.ticket)?;
     let (starts, ends) = window(state, cx.now, given.start, given.expiration)?;
@@ -176,7 +191,9 @@ fn checked(state: &State, cx: &Context, given: &Given<'_>, action: Action) -> Re
     let subject = super::principal(state, given.principal)?;
     let by = cx.with_duty(state, Duty::ManageRoles)?;
     if !role.assignable || !role.enabled {
-        return Err(Refusal::Conflict { why: alloc::format!("{} cannot be assigned; choose an enabled role that can.", role.told()) });
+        return Err(Refusal::Conflict {
+            why: alloc::format!("{} cannot be assigned; choose an enabled role that can.", role.told()),
+        });
     }
     match &subject.kind {
         crate::directory::Kind::Group(g) if !g.role_assignable => {
@@ -186,13 +203,16 @@ fn checked(state: &State, cx: &Context, given: &Given<'_>, action: Action) -> Re
         }
         crate::directory::Kind::Service(_) if given.sort == Sort::Eligibility => {
             return Err(Refusal::Conflict {
-                why: "A program cannot be eligible, since nobody could prove who asks; assign it directly, with an end.".into(),
+                why:
+                    "A program cannot be eligible, since nobody could prove who asks; assign it directly, with an end."
+                        .into(),
             });
         }
         _ => {}
     }
     cx.clock_sound()?;
-    let rules = state.rules.get(&role.id).ok_or_else(|| Refusal::NoSuch { what: What::Policy, id: role.id.to_string() })?;
+    let rules =
+        state.rules.get(&role.id).ok_or_else(|| Refusal::NoSuch { what: What::Policy, id: role.id.to_string() })?;
     let side = match given.sort {
         Sort::Eligibility => &rules.eligibility,
         Sort::Assignment => &rules.assignment,
@@ -263,7 +283,10 @@ pub(super) fn window(
             return Err(Refusal::Schedule { field: "scheduleInfo.expiration", want });
         }
         if end > starts + crate::time::SPAN_MAX {
-            return Err(Refusal::Schedule { field: "scheduleInfo.expiration", want: "end within a hundred years".into() });
+            return Err(Refusal::Schedule {
+                field: "scheduleInfo.expiration",
+                want: "end within a hundred years".into(),
+            });
         }
         let min = state.span_min();
         if end.since(starts) < min {
@@ -279,7 +302,10 @@ pub(super) fn ticket(given: &TicketGiven) -> Result<bool, Refusal> {
     for (field, text) in [("ticketInfo.ticketNumber", &given.number), ("ticketInfo.ticketSystem", &given.system)] {
         let text = text.as_deref().unwrap_or("");
         if text.len() > NAME_MAX || text.chars().any(char::is_control) {
-            return Err(Refusal::Malformed { field, want: "give at most 256 bytes of text without control characters".into() });
+            return Err(Refusal::Malformed {
+                field,
+                want: "give at most 256 bytes of text without control characters".into(),
+            });
         }
     }
     Ok(given.number.is_some() || given.system.is_some())

@@ -55,6 +55,7 @@ pub(super) fn may_manage(state: &State, cx: &Context, id: PrincipalId) -> Result
     cx.with_duty_over(state, Duty::ManageGroups, id.0).map(|_| ())
 }
 
+#[expect(clippy::too_many_arguments, reason = "one argument per field of the command")]
 pub(super) fn create(
     state: &State,
     cx: &Context,
@@ -77,7 +78,9 @@ pub(super) fn create(
     for member in members.iter().chain(owners) {
         let p = super::principal(state, *member)?;
         if role_assignable && p.group().is_some() {
-            return Err(Refusal::Conflict { why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into() });
+            return Err(Refusal::Conflict {
+                why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into(),
+            });
         }
     }
     // Nothing is lost yet by one's own membership: a new group gives and approves nothing. It is looked at again
@@ -95,13 +98,23 @@ pub(super) fn create(
     Ok((vec![event], Answer::Made(id.0)))
 }
 
-pub(super) fn update(state: &State, cx: &Context, id: PrincipalId, name: Option<&str>, description: Option<&str>) -> Judged {
+pub(super) fn update(
+    state: &State,
+    cx: &Context,
+    id: PrincipalId,
+    name: Option<&str>,
+    description: Option<&str>,
+) -> Judged {
     if let Some(name) = name {
         short("displayName", name)?;
     }
     long("description", description)?;
     may_manage(state, cx, id)?;
-    let event = Event::GroupChanged { group: id, name: name.map(|n| Personal::new(id, n.trim())), description: description.map(Into::into) };
+    let event = Event::GroupChanged {
+        group: id,
+        name: name.map(|n| Personal::new(id, n.trim())),
+        description: description.map(Into::into),
+    };
     Ok((vec![event], Answer::Done))
 }
 
@@ -113,10 +126,14 @@ pub(super) fn add_member(state: &State, cx: &Context, id: PrincipalId, member: P
     }
     if m.group().is_some() {
         if member == id || state.in_group(id, member) {
-            return Err(Refusal::Conflict { why: "A group cannot contain itself, directly or through other groups.".into() });
+            return Err(Refusal::Conflict {
+                why: "A group cannot contain itself, directly or through other groups.".into(),
+            });
         }
         if g.role_assignable {
-            return Err(Refusal::Conflict { why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into() });
+            return Err(Refusal::Conflict {
+                why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into(),
+            });
         }
         if depth_above(state, id) + depth_below(state, member) + 1 >= DEPTH_MAX {
             return Err(Refusal::TooMany { what: "levels of groups within groups", max: DEPTH_MAX });
@@ -130,7 +147,9 @@ pub(super) fn add_member(state: &State, cx: &Context, id: PrincipalId, member: P
         state.same_person(member, by)
     };
     if own && protected(state, id) {
-        let why = "This group passes roles or approves requests: nobody adds themselves to it. Another administrator can.".into();
+        let why =
+            "This group passes roles or approves requests: nobody adds themselves to it. Another administrator can."
+                .into();
         return Err(Refusal::Climb { why });
     }
     if m.emergency() {
@@ -143,7 +162,14 @@ fn depth_above(state: &State, group: PrincipalId) -> usize {
     let mut level: Vec<PrincipalId> = vec![group];
     let mut depth = 0;
     while depth < DEPTH_MAX {
-        level = level.iter().filter_map(|g| state.groups_of.get(g)).flatten().copied().collect::<imbl::OrdSet<_>>().into_iter().collect();
+        level = level
+            .iter()
+            .filter_map(|g| state.groups_of.get(g))
+            .flatten()
+            .copied()
+            .collect::<imbl::OrdSet<_>>()
+            .into_iter()
+            .collect();
         if level.is_empty() {
             break;
         }
@@ -156,8 +182,10 @@ fn depth_below(state: &State, group: PrincipalId) -> usize {
     let mut level: Vec<PrincipalId> = vec![group];
     let mut depth = 0;
     while depth < DEPTH_MAX {
-        let members = level.iter().filter_map(|g| state.principals.get(g)?.group()).flat_map(|g| g.members.iter().copied());
-        let groups: imbl::OrdSet<_> = members.filter(|m| state.principals.get(m).is_some_and(|p| p.group().is_some())).collect();
+        let members =
+            level.iter().filter_map(|g| state.principals.get(g)?.group()).flat_map(|g| g.members.iter().copied());
+        let groups: imbl::OrdSet<_> =
+            members.filter(|m| state.principals.get(m).is_some_and(|p| p.group().is_some())).collect();
         level = groups.into_iter().collect();
         if level.is_empty() {
             break;

@@ -15,7 +15,13 @@ const CODE_MAX: Span = Span::from_days(7);
 /// The largest report.
 const REPORT_MAX: usize = 10_000;
 
-pub(super) fn issue_code(state: &State, cx: &Context, code: CredentialId, unit: Option<UnitId>, expires: Time) -> Judged {
+pub(super) fn issue_code(
+    state: &State,
+    cx: &Context,
+    code: CredentialId,
+    unit: Option<UnitId>,
+    expires: Time,
+) -> Judged {
     if let Some(unit) = unit
         && !state.units.contains_key(&unit)
     {
@@ -35,11 +41,17 @@ pub(super) fn enrol(state: &State, cx: &Context, host: DeviceId, name: &str, key
     short("name", name)?;
     let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
     if key.len() != 64 || !key.bytes().all(hex) {
-        return Err(Refusal::Malformed { field: "key", want: "a device key is an Ed25519 public key as 64 hexadecimal digits".into() });
+        return Err(Refusal::Malformed {
+            field: "key",
+            want: "a device key is an Ed25519 public key as 64 hexadecimal digits".into(),
+        });
     }
     let known = state.codes.get(&code).filter(|c| c.expires > cx.now);
     let Some(Purpose::Host(unit)) = known.map(|c| c.purpose) else {
-        return Err(Refusal::NoSuch { what: What::Code, id: "of that kind; it was used, or has expired: ask for a new one".into() });
+        return Err(Refusal::NoSuch {
+            what: What::Code,
+            id: "of that kind; it was used, or has expired: ask for a new one".into(),
+        });
     };
     if state.hosts.contains_key(&host) || state.hosts.values().any(|h| h.key == key) {
         return Err(Refusal::Taken { what: "host", name: name.into() });
@@ -64,7 +76,13 @@ pub(super) fn remove(state: &State, cx: &Context, host: DeviceId) -> Judged {
     Ok((events, Answer::Done))
 }
 
-pub(super) fn map_account(state: &State, cx: &Context, person: PersonId, place: Place, account: Option<&str>) -> Judged {
+pub(super) fn map_account(
+    state: &State,
+    cx: &Context,
+    person: PersonId,
+    place: Place,
+    account: Option<&str>,
+) -> Judged {
     let Some(about) = state.persons.get(&person).and_then(|p| p.get_min().copied()) else {
         return Err(Refusal::NoSuch { what: What::Person, id: person.to_string() });
     };

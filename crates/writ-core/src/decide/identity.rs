@@ -12,7 +12,13 @@ const CODE_MAX: Span = Span::from_days(7);
 const CODES_MAX: usize = 10_000;
 
 /// Records a sign-in. Only the server itself says how one went.
-pub(super) fn note(cx: &Context, principal: Option<PrincipalId>, outcome: SignIn, methods: &[Method], count: u32) -> Judged {
+pub(super) fn note(
+    cx: &Context,
+    principal: Option<PrincipalId>,
+    outcome: SignIn,
+    methods: &[Method],
+    count: u32,
+) -> Judged {
     let own = principal.is_some() && cx.caller.principal == principal;
     if !own {
         cx.by_itself("recording somebody else's sign-in")?;
@@ -23,7 +29,9 @@ pub(super) fn note(cx: &Context, principal: Option<PrincipalId>, outcome: SignIn
 pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: CredentialId, expires: Time) -> Judged {
     let p = super::principal(state, id)?;
     let Some(user) = p.user() else {
-        return Err(Refusal::Conflict { why: "Only a user signs in with a password; a program has keys of its own.".into() });
+        return Err(Refusal::Conflict {
+            why: "Only a user signs in with a password; a program has keys of its own.".into(),
+        });
     };
     if expires <= cx.now || expires > cx.now + CODE_MAX {
         return Err(Refusal::Malformed { field: "expires", want: "a code is good for at most seven days".into() });
@@ -38,7 +46,11 @@ pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: Cre
         let by = cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
         let bound = state.credentials.values().any(|c| c.principal == id);
         if by == id && bound {
-            return Err(Refusal::Climb { why: "Nobody resets their own sign-in: bind another factor with a fresh proof, or ask an administrator.".into() });
+            return Err(Refusal::Climb {
+                why:
+                    "Nobody resets their own sign-in: bind another factor with a fresh proof, or ask an administrator."
+                        .into(),
+            });
         }
         if holds::powerful(state, id) {
             cx.with_duty(state, Duty::ManageRoles)?;
@@ -71,7 +83,10 @@ pub(super) fn bind(
             // A code binds a password and a one-time code generator together; the first of them uses it up, so the
             // second one comes in the same sign-in, with the proof the first one gave.
             if known.is_none() {
-                return Err(Refusal::NoSuch { what: What::Code, id: "of that kind; it was used, or has expired: ask for a new one".into() });
+                return Err(Refusal::NoSuch {
+                    what: What::Code,
+                    id: "of that kind; it was used, or has expired: ask for a new one".into(),
+                });
             }
         }
         (None, _) => {
@@ -80,7 +95,11 @@ pub(super) fn bind(
                 return Err(Refusal::SelfOnly { act: "bind a factor of their own" });
             }
             if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
-                return Err(Refusal::Rules { broken: vec![broken], role: "Binding another factor".into(), approvers: Vec::new() });
+                return Err(Refusal::Rules {
+                    broken: vec![broken],
+                    role: "Binding another factor".into(),
+                    approvers: Vec::new(),
+                });
             }
         }
     }
@@ -99,7 +118,11 @@ pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: C
     if cx.caller.principal == Some(id) {
         cx.asker(state)?;
         if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
-            return Err(Refusal::Rules { broken: vec![broken], role: "Removing a factor".into(), approvers: Vec::new() });
+            return Err(Refusal::Rules {
+                broken: vec![broken],
+                role: "Removing a factor".into(),
+                approvers: Vec::new(),
+            });
         }
     } else if cx.at_console("remove a credential").is_err() {
         cx.with_duty_over(state, Duty::ResetProofs, id.0)?;

@@ -13,7 +13,12 @@ fn actions_ok(actions: &[String]) -> Result<(), Refusal> {
     if actions.len() > ACTIONS_MAX {
         return Err(Refusal::TooMany { what: "actions in a role", max: ACTIONS_MAX });
     }
-    let ok = |a: &String| a.len() <= 300 && a.matches('/').count() >= 2 && a.starts_with("microsoft.") && !a.contains(|c: char| c.is_whitespace() || c == '*');
+    let ok = |a: &String| {
+        a.len() <= 300
+            && a.matches('/').count() >= 2
+            && a.starts_with("microsoft.")
+            && !a.contains(|c: char| c.is_whitespace() || c == '*')
+    };
     match actions.iter().find(|a| !ok(a)) {
         None => Ok(()),
         Some(_) => Err(Refusal::Malformed {
@@ -23,7 +28,14 @@ fn actions_ok(actions: &[String]) -> Result<(), Refusal> {
     }
 }
 
-pub(super) fn define(state: &State, cx: &Context, id: RoleId, name: &str, description: &str, actions: &[String]) -> Judged {
+pub(super) fn define(
+    state: &State,
+    cx: &Context,
+    id: RoleId,
+    name: &str,
+    description: &str,
+    actions: &[String],
+) -> Judged {
     short("displayName", name)?;
     long("description", Some(description))?;
     actions_ok(actions)?;
@@ -54,7 +66,9 @@ pub(super) fn define(state: &State, cx: &Context, id: RoleId, name: &str, descri
 fn custom(state: &State, id: RoleId) -> Result<&Role, Refusal> {
     let role = state.roles.get(&id).ok_or_else(|| Refusal::NoSuch { what: What::Role, id: id.to_string() })?;
     if role.built_in {
-        return Err(Refusal::Conflict { why: alloc::format!("{} is built in and never changes; define a custom role instead.", role.told()) });
+        return Err(Refusal::Conflict {
+            why: alloc::format!("{} is built in and never changes; define a custom role instead.", role.told()),
+        });
     }
     Ok(role)
 }
@@ -91,7 +105,9 @@ pub(super) fn change(
         let more = role.actions.iter().any(|a| !old.actions.contains(a));
         let own = state.holders_of(id).any(|h| h == by || state.groups_of.get(&by).is_some_and(|g| g.contains(&h)));
         if more && own {
-            return Err(Refusal::Climb { why: "You hold or are eligible for this role: another administrator must widen it.".into() });
+            return Err(Refusal::Climb {
+                why: "You hold or are eligible for this role: another administrator must widen it.".into(),
+            });
         }
     }
     role.enabled = enabled.unwrap_or(role.enabled);

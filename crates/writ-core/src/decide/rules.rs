@@ -60,12 +60,18 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
     match change {
         RuleChange::AdminExpiration { span_max, .. } => {
             if !span_ok(*span_max) {
-                return malformed("maximumDuration", "an assignment lasts at least as long as the tenant's shortest span");
+                return malformed(
+                    "maximumDuration",
+                    "an assignment lasts at least as long as the tenant's shortest span",
+                );
             }
         }
         RuleChange::ActivationExpiration { span_max } => {
             if !span_ok(*span_max) || *span_max > SPAN_MAX_LIMIT {
-                return malformed("maximumDuration", "an activation lasts between the tenant's shortest span (PT5M unless changed) and a day (PT24H)");
+                return malformed(
+                    "maximumDuration",
+                    "an activation lasts between the tenant's shortest span (PT5M unless changed) and a day (PT24H)",
+                );
             }
         }
         RuleChange::Approval(approval) => {
@@ -74,7 +80,10 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
             }
             for stage in &approval.stages {
                 if stage.approvers.len() > 100 || stage.needed == 0 || stage.needed > 10 {
-                    return malformed("setting.approvalStages.primaryApprovers", "name at most 100 approvers; between 1 and 10 must approve");
+                    return malformed(
+                        "setting.approvalStages.primaryApprovers",
+                        "name at most 100 approvers; between 1 and 10 must approve",
+                    );
                 }
                 for approver in &stage.approvers {
                     let (id, fits) = match approver {
@@ -112,7 +121,10 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
         }
         RuleChange::Notification(n) => {
             if n.recipients.len() > 1000 || !matches!(n.level.as_str(), "None" | "Critical" | "All") {
-                return malformed("notificationLevel", "the level is None, Critical or All, with at most 1000 recipients");
+                return malformed(
+                    "notificationLevel",
+                    "the level is None, Critical or All, with at most 1000 recipients",
+                );
             }
         }
         RuleChange::AdminEnablement { .. } | RuleChange::ActivationEnablement { .. } => {}

@@ -26,7 +26,10 @@ pub(super) fn found(
     short("name", name)?;
     span_min_ok(span_min)?;
     if emergency.len() < 2 {
-        return Err(Refusal::Malformed { field: "emergency", want: "found the tenant with at least two emergency accounts".into() });
+        return Err(Refusal::Malformed {
+            field: "emergency",
+            want: "found the tenant with at least two emergency accounts".into(),
+        });
     }
     if setup > Span::from_hours(24) || setup < span_min {
         return Err(Refusal::Malformed { field: "setup", want: "the set-up assignment lasts a day at most".into() });
@@ -56,23 +59,44 @@ pub(super) fn found(
     };
     let mut ids = cx.ids.iter().copied();
     let mut fresh = || ids.next().ok_or(Refusal::TooMany { what: "emergency accounts at the founding", max: 2 });
-    events.push(Event::EligibilityGranted { ask: ask(fresh()?, administrator.id, Expiration::Never), starts: cx.now, ends: None });
+    events.push(Event::EligibilityGranted {
+        ask: ask(fresh()?, administrator.id, Expiration::Never),
+        starts: cx.now,
+        ends: None,
+    });
     let ends = Some(cx.now + setup);
-    events.push(Event::AssignmentGranted { ask: ask(fresh()?, administrator.id, Expiration::For(setup)), starts: cx.now, ends });
+    events.push(Event::AssignmentGranted {
+        ask: ask(fresh()?, administrator.id, Expiration::For(setup)),
+        starts: cx.now,
+        ends,
+    });
     for user in emergency {
-        events.push(Event::AssignmentGranted { ask: ask(fresh()?, user.id, Expiration::Never), starts: cx.now, ends: None });
+        events.push(Event::AssignmentGranted {
+            ask: ask(fresh()?, user.id, Expiration::Never),
+            starts: cx.now,
+            ends: None,
+        });
     }
     Ok((events, Answer::Done))
 }
 
 fn span_min_ok(span: Span) -> Result<(), Refusal> {
     if span < Span::from_seconds(1) || span > Span::from_hours(1) {
-        return Err(Refusal::Malformed { field: "spanMin", want: "the shortest span lies between a second and an hour".into() });
+        return Err(Refusal::Malformed {
+            field: "spanMin",
+            want: "the shortest span lies between a second and an hour".into(),
+        });
     }
     Ok(())
 }
 
-pub(super) fn change_settings(state: &State, cx: &Context, name: Option<&String>, span_min: Option<Span>, age_min: Option<Span>) -> Judged {
+pub(super) fn change_settings(
+    state: &State,
+    cx: &Context,
+    name: Option<&String>,
+    span_min: Option<Span>,
+    age_min: Option<Span>,
+) -> Judged {
     if let Some(name) = name {
         short("name", name)?;
     }
@@ -93,7 +117,9 @@ pub(super) fn mint_emergency(state: &State, cx: &Context, user: &NewUser, creden
     let mut events = Vec::new();
     match state.principals.get(&user.id) {
         Some(p) if !p.emergency() => {
-            return Err(Refusal::Conflict { why: "That account is not an emergency account; leave the name out to make one.".into() });
+            return Err(Refusal::Conflict {
+                why: "That account is not an emergency account; leave the name out to make one.".into(),
+            });
         }
         Some(p) => {
             if !p.enabled {
@@ -137,7 +163,9 @@ pub(super) fn erase(state: &State, cx: &Context, principal: PrincipalId) -> Judg
         }
     }
     if state.principals.get(&principal).is_some_and(|p| p.enabled) {
-        return Err(Refusal::Conflict { why: "Disable or delete the account first; the data of somebody at work cannot be erased.".into() });
+        return Err(Refusal::Conflict {
+            why: "Disable or delete the account first; the data of somebody at work cannot be erased.".into(),
+        });
     }
     Ok((vec![Event::Erased { principal }], Answer::Done))
 }

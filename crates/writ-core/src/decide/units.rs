@@ -27,7 +27,8 @@ pub(super) fn update(state: &State, cx: &Context, id: UnitId, name: Option<&str>
     }
     long("description", description)?;
     cx.with_duty(state, Duty::ManageUnits)?;
-    let event = Event::UnitChanged { unit: id, name: name.map(|n| n.trim().into()), description: description.map(Into::into) };
+    let event =
+        Event::UnitChanged { unit: id, name: name.map(|n| n.trim().into()), description: description.map(Into::into) };
     Ok((vec![event], Answer::Done))
 }
 
@@ -56,7 +57,9 @@ pub(super) fn join(state: &State, cx: &Context, id: UnitId, object: Uuid) -> Jud
         && holds::eligible_ever(state, by).any(|e| e.target.scope() == Scope::Unit(id))
         && !holds::duties(state, by, cx.now).has(Duty::ManageRoles);
     if gains {
-        return Err(Refusal::Climb { why: "You are eligible in this unit: another administrator must move hosts into it.".into() });
+        return Err(Refusal::Climb {
+            why: "You are eligible in this unit: another administrator must move hosts into it.".into(),
+        });
     }
     Ok((vec![Event::UnitJoined { unit: id, object }], Answer::Done))
 }

@@ -33,7 +33,11 @@ fn upn_ok(state: &State, upn: &str) -> Result<(), Refusal> {
         return malformed("a user principal name looks like ana@contoso.com");
     };
     let part_ok = |s: &str, extra: &str| {
-        !s.is_empty() && s.len() <= 64 && s.chars().all(|c| c.is_alphanumeric() || extra.contains(c)) && !s.starts_with('.') && !s.ends_with('.')
+        !s.is_empty()
+            && s.len() <= 64
+            && s.chars().all(|c| c.is_alphanumeric() || extra.contains(c))
+            && !s.starts_with('.')
+            && !s.ends_with('.')
     };
     if !part_ok(local, ".-_'+!#^~%&$*") || !domain.split('.').all(|d| part_ok(d, "-")) || domain.len() > 200 {
         return malformed("a user principal name looks like ana@contoso.com: letters, digits and . - _ before the @");
@@ -55,7 +59,12 @@ pub(super) fn create(state: &State, cx: &Context, user: &NewUser) -> Judged {
 }
 
 fn linkable(state: &State, cx: &Context, by: PrincipalId, person: PersonId) -> Result<(), Refusal> {
-    let emergency = state.persons.get(&person).into_iter().flatten().any(|p| state.principals.get(p).is_some_and(|p| p.emergency()));
+    let emergency = state
+        .persons
+        .get(&person)
+        .into_iter()
+        .flatten()
+        .any(|p| state.principals.get(p).is_some_and(|p| p.emergency()));
     if emergency {
         return Err(Refusal::Conflict { why: "An emergency account belongs to nobody's person.".into() });
     }

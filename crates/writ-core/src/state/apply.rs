@@ -28,7 +28,8 @@ impl State {
         match event {
             Event::TenantFounded { tenant, name, rules, span_min } => {
                 self.tenant = *tenant;
-                self.settings = Some(Settings { name: name.clone(), rules: *rules, span_min: *span_min, age_min: Span::ZERO });
+                self.settings =
+                    Some(Settings { name: name.clone(), rules: *rules, span_min: *span_min, age_min: Span::ZERO });
                 for role in crate::role::built_in() {
                     self.rules.insert(role.id, Arc::new(Rules::default_for(&role, *rules)));
                     self.roles.insert(role.id, role);
@@ -178,14 +179,23 @@ impl State {
             }
             Event::EligibilityChanged { ask, eligibility, starts, ends } => {
                 if let Some(e) = self.eligibilities.get(eligibility).cloned() {
-                    let e = Eligibility { starts: *starts, ends: *ends, changed: Some(at), closing: false, ..Eligibility::clone(&e) };
+                    let e = Eligibility {
+                        starts: *starts,
+                        ends: *ends,
+                        changed: Some(at),
+                        closing: false,
+                        ..Eligibility::clone(&e)
+                    };
                     self.put_eligibility(e);
                 }
                 self.done(ask, Sort::Eligibility, Status::Provisioned, Some(*starts), Some(eligibility.0));
             }
             Event::EligibilityClosed { ask, eligibility, when } => {
                 if let Some(e) = self.eligibilities.get(eligibility).cloned() {
-                    self.put_eligibility(Eligibility { closing: *when == Removal::WhenRunningEnd, ..Eligibility::clone(&e) });
+                    self.put_eligibility(Eligibility {
+                        closing: *when == Removal::WhenRunningEnd,
+                        ..Eligibility::clone(&e)
+                    });
                 }
                 self.done(ask, Sort::Eligibility, Status::Revoked, None, None);
             }
@@ -211,7 +221,12 @@ impl State {
             }
             Event::AssignmentChanged { ask, assignment, starts, ends } => {
                 if let Some(a) = self.assignments.get(assignment).cloned() {
-                    self.put_assignment(Assignment { starts: *starts, ends: *ends, changed: Some(at), ..Assignment::clone(&a) });
+                    self.put_assignment(Assignment {
+                        starts: *starts,
+                        ends: *ends,
+                        changed: Some(at),
+                        ..Assignment::clone(&a)
+                    });
                 }
                 self.done(ask, Sort::Assignment, Status::Provisioned, Some(*starts), Some(assignment.0));
             }
@@ -281,11 +296,14 @@ impl State {
                     close(r, Status::Denied, at);
                 });
             }
-            Event::RequestCanceled { request, why: _ } => self.with_request(*request, |r| close(r, Status::Canceled, at)),
+            Event::RequestCanceled { request, why: _ } => {
+                self.with_request(*request, |r| close(r, Status::Canceled, at))
+            }
             Event::RequestTimedOut { request } => self.with_request(*request, |r| close(r, Status::TimedOut, at)),
             Event::RequestFailed { request, why: _ } => self.with_request(*request, |r| close(r, Status::Failed, at)),
             Event::RequestsForgotten { before } => {
-                let old: Vec<RequestId> = self.closed.iter().take_while(|(t, _)| t < before).map(|(_, id)| *id).collect();
+                let old: Vec<RequestId> =
+                    self.closed.iter().take_while(|(t, _)| t < before).map(|(_, id)| *id).collect();
                 for id in old {
                     self.forget_request(id);
                 }
@@ -498,7 +516,11 @@ impl State {
         for id in touched {
             self.with_request(id, |r| {
                 let ask = &mut r.ask;
-                for text in ask.reason.iter_mut().chain(ask.ticket.iter_mut().flat_map(|t| t.number.iter_mut().chain(&mut t.system))) {
+                for text in ask
+                    .reason
+                    .iter_mut()
+                    .chain(ask.ticket.iter_mut().flat_map(|t| t.number.iter_mut().chain(&mut t.system)))
+                {
                     text.erase(about);
                 }
                 for verdict in r.stages.iter_mut().flat_map(|s| &mut s.decided) {

@@ -1,0 +1,167 @@
+//! Who may read what in Writ. Writing is judged by `decide`; every read passes here.
+//! It never filters by itself: it says how much of a thing the asker may see.
+//!
+//! Always: people see what is about themselves and what they may approve; the rest needs a role.
+
+use crate::decide::{Context, may_decide, needs_scope};
+use crate::holds;
+use crate::ids::*;
+use crate::refusal::Refusal;
+use crate::role::{Duties, Duty};
+use crate::state::{Request, State};
+
+/// What somebody wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// Users, groups, units, hosts, programs: names and addresses.
+    Directory,
+    /// Role definitions.
+    Roles,
+    /// Eligibilities, assignments and requests: everybody's, or one's own.
+    Grants,
+    /// Rules of roles.
+    Rules,
+    /// The audit records.
+    Audit,
+    /// The log itself, personal data included.
+    Log,
+    /// What explains one principal's chances.
+    Explain(PrincipalId),
+    /// One's own account.
+    Me,
+}
+
+/// How much of it they may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// All of it.
+    All,
+    /// Only what is about this principal, or waits for their decision.
+    Own(PrincipalId),
+}
+
+impl View {
+    /// Whether something about this principal may be seen.
+    pub fn shows(self, principal: PrincipalId) -> bool {
+        match self {
+            View::All => true,
+            View::Own(own) => own == principal,
+        }
+    }
+}
+
+/// Judges a query.
+pub fn may(state: &State, query: Query, cx: &Context) -> Result<View, Refusal> {
+    let asker = cx.asker(state)?;
+    needs_scope(&cx.caller, scopes(query))?;
+    let duties = holds::duties(state, asker, cx.now);
+    let all_if = |duty: Duty| if duties.has(duty) { Ok(View::All) } else { Ok(View::Own(asker)) };
+    match query {
+        // As in Entra, whoever is signed in may look people, groups and roles up.
+        Query::Directory | Query::Roles => Ok(View::All),
+        Query::Me => Ok(View::Own(asker)),
+        Query::Grants => all_if(Duty::ReadRoles),
+        // Whoever may ask for a role may know its rules; rules hold no personal data but names of approvers.
+        Query::Rules => Ok(View::All),
+        Query::Audit => {
+            if duties.has(Duty::ReadAudit) {
+                Ok(View::All)
+            } else {
+                Err(Refusal::NotAllowed { duty: Duty::ReadAudit })
+            }
+        }
+        Query::Log => {
+            if duties.has(Duty::ReadAudit) && duties.has(Duty::ReadRoles) {
+                Ok(View::All)
+            } else {
+                Err(Refusal::NotAllowed { duty: Duty::ReadAudit })
+            }
+        }
+        Query::Explain(principal) => {
+            if state.same_person(principal, asker) || duties.has(Duty::ReadRoles) {
+                Ok(View::All)
+            } else {
+                Err(Refusal::NotAllowed { duty: Duty::ReadRoles })
+            }
+        }
+    }
+}
+
+/// Whether one request may be seen: by those it is about, who made it, who may decide it, and who reads all.
+pub fn may_see_request(state: &State, request: &Request, view: View, cx: &Context) -> bool {
+    match view {
+        View::All => true,
+        View::Own(own) => {
+            request.ask.subject == own
+                || request.ask.by == Some(own)
+                || may_decide(state, request, own, cx.now)
+                || request.stages.iter().flat_map(|s| &s.decided).any(|v| v.by == own)
+        }
+    }
+}
+
+/// Whether something held by a principal may be seen: one's own, and what one's groups pass on.
+pub fn may_see_held(state: &State, principal: PrincipalId, view: View) -> bool {
+    view.shows(principal)
+        || match view {
+            View::All => true,
+            View::Own(own) => state.groups_of.get(&own).is_some_and(|g| g.contains(&principal)),
+        }
+}
+
+/// What somebody may do in Writ itself now, for showing the right doors; doing it is judged again.
+pub fn duties(state: &State, principal: PrincipalId, cx: &Context) -> Duties {
+    holds::duties(state, principal, cx.now)
+}
+
+fn scopes(query: Query) -> &'static [&'static str] {
+    match query {
+        Query::Me => &[
+            "User.Read",
+            "User.ReadBasic.All",
+            "User.Read.All",
+            "User.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        Query::Directory => &[
+            "User.ReadBasic.All",
+            "User.Read.All",
+            "User.ReadWrite.All",
+            "Group.Read.All",
+            "Group.ReadWrite.All",
+            "GroupMember.Read.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+            "AdministrativeUnit.Read.All",
+            "Device.Read.All",
+        ],
+        Query::Roles => &[
+            "RoleManagement.Read.Directory",
+            "RoleManagement.Read.All",
+            "RoleManagement.ReadWrite.Directory",
+            "RoleEligibilitySchedule.Read.Directory",
+            "RoleAssignmentSchedule.Read.Directory",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        Query::Grants | Query::Explain(_) => &[
+            "RoleManagement.Read.Directory",
+            "RoleManagement.Read.All",
+            "RoleManagement.ReadWrite.Directory",
+            "RoleEligibilitySchedule.Read.Directory",
+            "RoleEligibilitySchedule.ReadWrite.Directory",
+            "RoleAssignmentSchedule.Read.Directory",
+            "RoleAssignmentSchedule.ReadWrite.Directory",
+            "PrivilegedAccess.ReadWrite.AzureAD",
+        ],
+        Query::Rules => &[
+            "RoleManagementPolicy.Read.Directory",
+            "RoleManagementPolicy.ReadWrite.Directory",
+            "RoleManagement.Read.Directory",
+            "RoleManagement.Read.All",
+            "RoleManagement.ReadWrite.Directory",
+        ],
+        Query::Audit | Query::Log => &["AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"],
+    }
+}
