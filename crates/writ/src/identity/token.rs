@@ -9,8 +9,9 @@
 //!
 //! Always: whatever is cached was verified with the key, and its times are compared at each use.
 
-use super::random::{self, NoRandomness};
-use crate::vault::{Expected, Key, Kind, Vault, VaultError};
+use super::key;
+use super::random::NoRandomness;
+use crate::vault::{Vault, VaultError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 use writ_core::ids::{PrincipalId, SessionId, TenantId, Uuid};
 use writ_core::time::{Span, Time};
+use zeroize::Zeroizing;
 
 /// How long an access token lasts.
 pub const TOKEN_SPAN: Span = Span::from_hours(1);
@@ -159,21 +161,12 @@ impl fmt::Display for NoKey {
 impl Tokens {
     /// With the key in the vault; the first start makes it.
     pub async fn open(vault: &Vault) -> Result<Self, NoKey> {
-        let at = Key::new(Kind::ServerKey, "", "access-tokens");
-        if let Some(row) = vault.get(&at).await.map_err(NoKey::Vault)? {
-            return Self::from_pkcs8(&row.secret);
-        }
-        let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-        let made = zeroize::Zeroizing::new(made.map_err(|_| NoKey::Broken)?.as_ref().to_vec());
-        match vault.put(&at, Expected::Absent, &made, None).await {
-            Ok(_) => Self::from_pkcs8(&made),
-            // Another start made one first; that one is the key.
-            Err(VaultError::Conflict { .. }) => {
-                let row = vault.get(&at).await.map_err(NoKey::Vault)?.ok_or(NoKey::Broken)?;
-                Self::from_pkcs8(&row.secret)
-            }
-            Err(error) => Err(NoKey::Vault(error)),
-        }
+        let make = || {
+            let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+            made.map(|made| Zeroizing::new(made.as_ref().to_vec()))
+        };
+        let kept = key::kept_or(vault, "access-tokens", make).await.map_err(NoKey::Vault)?;
+        Self::from_pkcs8(&kept.map_err(|_| NoKey::Broken)?)
     }
 
     fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, NoKey> {
@@ -275,11 +268,6 @@ impl Remembered {
 fn coordinates(pair: &EcdsaKeyPair) -> (String, String) {
     let point = pair.public_key().as_ref();
     (B64.encode(&point[1..33]), B64.encode(&point[33..65]))
-}
-
-/// A fresh id for a token.
-pub fn fresh_id() -> Result<Uuid, NoRandomness> {
-    random::id()
 }
 
 #[cfg(test)]
