@@ -23,3 +23,4 @@ pub mod rules;
 pub mod scope;
 pub mod state;
 pub mod time;
+pub mod told;
