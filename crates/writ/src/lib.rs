@@ -6,5 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod identity;
+pub mod names;
 pub mod store;
 pub mod vault;
+pub mod when;

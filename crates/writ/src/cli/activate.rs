@@ -9,9 +9,9 @@ use super::stop::{Stop, status};
 use super::table::{Accent, Cell, Table, listed};
 use super::terminal::Terminal;
 use super::wait::{self, Until};
-use super::when::read_span;
 use super::{Common, open, ticked};
 use crate::http::api::shape::{Called, Explained, Mark, Question, Status};
+use crate::when::read_span;
 use serde_json::json;
 use writ_core::time::{Span, Time};
 

@@ -5,9 +5,9 @@ use super::meaning::{self, Sort};
 use super::stop::Stop;
 use super::table::Accent;
 use super::terminal::Terminal;
-use super::when::read_span;
 use super::{Common, open, ticked};
 use crate::http::api::shape::Called;
+use crate::when::read_span;
 use serde_json::json;
 use writ_core::time::Span;
 

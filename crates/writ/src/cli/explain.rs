@@ -4,9 +4,9 @@ use super::meaning::{self, Sort};
 use super::stop::Stop;
 use super::table::{Accent, Cell, Table};
 use super::terminal::Terminal;
-use super::when::read_span;
 use super::{Common, open};
 use crate::http::api::shape::{Explained, Mark, Question};
+use crate::when::read_span;
 use writ_core::time::Span;
 
 #[derive(clap::Args, Debug)]

@@ -3,8 +3,8 @@
 //! Always: a name that could mean two things stops the command before anything is asked.
 
 use super::client::Client;
-use super::names::unclear;
 use super::stop::Stop;
+use super::table::listed;
 use crate::http::api::shape::{Called, Meanings};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -71,4 +71,26 @@ pub(super) fn scope(client: &mut Client, typed: Option<&str>) -> Result<Called, 
 /// ` on Finance`, or nothing for the tenant.
 pub(super) fn on(scope: &Called) -> String {
     if scope.id == "/" { String::new() } else { format!(" on {}", scope.name) }
+}
+
+/// What to say when the text means several things or none.
+fn unclear(typed: &str, what: &str, found: &[String], count: usize) -> String {
+    if found.is_empty() {
+        return format!("No {what} is called \"{typed}\".");
+    }
+    let more = count.saturating_sub(found.len());
+    let more = if more > 0 { format!(", or {more} more") } else { String::new() };
+    format!("\"{typed}\" could be {}{more}.", listed(found, "or", 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_meanings_are_both_told() {
+        let found = ["Global Administrator".to_owned(), "Groups Administrator".to_owned()];
+        assert_eq!(unclear("ga", "role", &found, 2), "\"ga\" could be Global Administrator or Groups Administrator.");
+        assert_eq!(unclear("xx", "role", &[], 0), "No role is called \"xx\".");
+    }
 }

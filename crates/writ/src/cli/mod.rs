@@ -4,12 +4,10 @@
 //! Always: every verb answers people in tables and programs in JSON (`--json`), and ends with a documented status.
 
 pub mod client;
-pub mod names;
 pub mod session;
 pub mod stop;
 pub mod table;
 pub mod terminal;
-pub mod when;
 
 mod activate;
 mod approve;

@@ -6,9 +6,9 @@ use super::client::Client;
 use super::stop::Stop;
 use super::table::{Accent, Cell, Table, listed};
 use super::terminal::Terminal;
-use super::when::Reader;
 use super::{Common, meaning, open};
 use crate::http::api::shape::{Active, Deciding, Effect, Eligible, Status, Waiting};
+use crate::when::Reader;
 use std::time::Duration;
 
 #[derive(clap::Args, Debug)]

@@ -4,9 +4,9 @@
 
 use super::stop::Stop;
 use super::table::{Accent, Look, Table};
-use super::when::Reader;
 use crate::clock::Clock;
 use crate::config::Environment;
+use crate::when::Reader;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use zeroize::Zeroizing;

@@ -1,4 +1,9 @@
 //! Writ's own routes under `/writ/v1`: what Graph has no word for. One file per subject.
 //! No access rule is written here: every answer is judged by the core's `may` or `decide`.
 
+pub mod explain;
+pub mod names;
+pub mod progress;
+pub mod roles;
 pub mod shape;
+pub mod status;

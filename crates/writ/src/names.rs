@@ -67,17 +67,6 @@ fn in_order(typed: &[String], name: &[String]) -> bool {
     !typed.is_empty() && typed.iter().all(|word| rest.any(|candidate| candidate.starts_with(word.as_str())))
 }
 
-/// What to say when the text means several things or none.
-pub fn unclear(typed: &str, what: &str, found: &[String], count: usize) -> String {
-    if found.is_empty() {
-        return format!("No {what} is called \"{typed}\".");
-    }
-    format!(
-        "\"{typed}\" could be {}.",
-        super::table::listed(found, "or", 6.min(found.len()).max(usize::from(count > 0)))
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,13 +101,5 @@ mod tests {
         assert_eq!(meant_by("cl dev"), ["Cloud Device Administrator"]);
         assert_eq!(meant_by("device administrators"), ["Device Administrators"]);
         assert!(meant_by("").is_empty() && meant_by("nothing like it").is_empty());
-    }
-
-    #[test]
-    fn two_meanings_are_both_told() {
-        assert_eq!(
-            unclear("ga", "role", &["Global Administrator".into(), "Groups Administrator".into()], 2),
-            "\"ga\" could be Global Administrator or Groups Administrator."
-        );
     }
 }

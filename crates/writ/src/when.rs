@@ -84,6 +84,23 @@ impl Reader {
         }
     }
 
+    /// A sentence of the server's, with its moments in the reader's zone and ids as short as people type them.
+    pub fn local(&self, sentence: &str) -> String {
+        let mut out = String::with_capacity(sentence.len());
+        for piece in sentence.split_inclusive([' ', ',', ';', ')', '(', '\n']) {
+            let word = piece.trim_end_matches([' ', ',', ';', ')', '(', '\n', '.', ':']);
+            let rest = &piece[word.len()..];
+            // A moment ends in Z: nothing else in a sentence looks like one.
+            match word.parse::<Time>() {
+                Ok(time) if word.ends_with('Z') => out.push_str(&self.moment(time)),
+                _ if writ_core::ids::Uuid::try_parse(word).is_ok() && word.len() == 36 => out.push_str(&word[..8]),
+                _ => out.push_str(word),
+            }
+            out.push_str(rest);
+        }
+        out
+    }
+
     /// A moment that somebody typed: `2026-12-31`, `2026-12-31 16:00`, `16:00` (the next one), or RFC 3339.
     ///
     /// # Errors
@@ -215,6 +232,18 @@ mod tests {
         assert_eq!(reader.record(t("2026-11-20T13:05:02Z")), "2026-11-20 14:05:02");
         let utc = Reader::new(TimeZone::UTC, reader.now());
         assert_eq!(utc.moment(t("2026-11-21T15:05:00Z")), "15:05 UTC");
+    }
+
+    #[test]
+    fn a_sentence_is_told_in_the_readers_zone() {
+        assert_eq!(
+            in_berlin().local(
+                "request 7f31aaaa-0000-4000-8000-000000000001 has waited since 2026-11-21T12:52:00.000Z; cancel it"
+            ),
+            "request 7f31aaaa has waited since 13:52; cancel it"
+        );
+        assert_eq!(in_berlin().local("without end, until 2027-03-31T12:00:00Z."), "without end, until 31 Mar 2027.");
+        assert_eq!(in_berlin().local("nothing to see (here)"), "nothing to see (here)");
     }
 
     #[test]
