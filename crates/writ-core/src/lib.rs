@@ -15,6 +15,7 @@ pub mod holds;
 pub mod ids;
 pub mod log;
 pub mod may;
+pub mod order;
 pub mod personal;
 pub mod plan;
 pub mod refusal;
