@@ -10,7 +10,7 @@ mod report;
 mod request;
 
 pub use enrol::{Code, ENROL_PATH, EnrolAnswer, EnrolAsk, NotACode, SignedEnrolment};
-pub use report::{Containment, Drift, GrantReport, Notice, REPORT_BYTES_MAX, REPORTS_PATH, Report, Standing, told_max};
+pub use report::{Containment, GrantReport, Notice, REPORT_BYTES_MAX, REPORTS_PATH, Report, Standing, told_max};
 pub use request::{HEADER_HOST, HEADER_NONCE, HEADER_SIGNATURE, HEADER_TIME, NONCE_BYTES, ORDERS_PATH, RequestFacts};
 
 use crate::ids::{AssignmentId, DeviceId, PersonId, PrincipalId, TenantId};
@@ -72,6 +72,23 @@ pub struct OrderGrant {
     pub grace: Span,
     /// The command that asks for more time, shown with the warnings.
     pub extend: String,
+}
+
+impl OrderGrant {
+    /// What tells grants apart: an assignment to a group gives one grant for each of its members.
+    pub const fn key(&self) -> GrantKey {
+        GrantKey { activation: self.activation, principal: self.principal }
+    }
+}
+
+/// Which grant is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantKey {
+    /// The assignment behind it.
+    pub activation: AssignmentId,
+    /// Whose it is.
+    pub principal: PrincipalId,
 }
 
 /// Everything that should be in force on one host.
@@ -195,8 +212,8 @@ impl Order {
         }
         let mut seen = BTreeSet::new();
         for grant in &self.grants {
-            if !seen.insert(grant.activation) {
-                return Err(alloc::format!("activation {} stands in it twice", grant.activation));
+            if !seen.insert(grant.key()) {
+                return Err(alloc::format!("activation {} stands in it twice for one principal", grant.activation));
             }
             if grant.not_after <= grant.not_before {
                 return Err(alloc::format!("activation {} ends before it begins", grant.activation));

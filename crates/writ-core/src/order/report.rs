@@ -3,7 +3,8 @@
 //!
 //! Always: a report is bounded in bytes, and every text in it is short and free of control characters.
 
-use crate::ids::AssignmentId;
+use super::GrantKey;
+use crate::directory::{Account, Drift};
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -39,6 +40,8 @@ pub struct Report {
     pub containment: Containment,
     /// Each grant of the order, and those that ended since the last report that the server took.
     pub grants: Vec<GrantReport>,
+    /// The accounts that people could be given rights for: local, of people, able to log in.
+    pub accounts: Vec<Account>,
     /// Rights that somebody gave by hand.
     pub drift: Vec<Drift>,
     /// What an operator should know: a refused order, a clock that is wrong.
@@ -60,7 +63,7 @@ pub enum Containment {
 #[serde(deny_unknown_fields)]
 pub struct GrantReport {
     /// Which one.
-    pub activation: AssignmentId,
+    pub grant: GrantKey,
     /// How it stands.
     pub standing: Standing,
     /// For people: how it was found out, or why not.
@@ -91,18 +94,6 @@ pub enum Standing {
         /// How many processes were left, because they are nobody's elevated session or may not be stopped yet.
         left: u32,
     },
-}
-
-/// A right on the host that no order gave.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Drift {
-    /// The file it stands in.
-    pub file: String,
-    /// Who has it, in sudoers' words.
-    pub who: String,
-    /// What it gives, or what is wrong with it.
-    pub told: String,
 }
 
 /// Something an operator should know.
