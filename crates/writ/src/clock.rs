@@ -57,6 +57,16 @@ impl ClockHealth {
     pub fn is_good(self) -> bool {
         self == ClockHealth::Good
     }
+
+    /// What is in doubt, in a few words; none when nothing is.
+    pub fn doubt(self) -> Option<&'static str> {
+        match self {
+            ClockHealth::Good => None,
+            ClockHealth::Behind { .. } => Some("it is behind the log"),
+            ClockHealth::Ahead { .. } => Some("it jumped ahead"),
+            ClockHealth::Unconfirmed { .. } => Some("the last entry was made more than a month before this start"),
+        }
+    }
 }
 
 impl fmt::Display for ClockHealth {

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod engine;
 pub mod config;
 pub mod http;
 pub mod identity;

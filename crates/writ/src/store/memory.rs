@@ -68,6 +68,19 @@ impl Log {
         inner.failing_reads = 0;
     }
 
+    /// Lets every append and read wait until the guard is dropped.
+    pub fn pause(&self) -> impl Drop + '_ {
+        self.0.lock()
+    }
+
+    /// Changes an entry's public bytes, as somebody with the disk in their hands could.
+    pub fn tamper(&self, seq: Seq, change: impl FnOnce(&mut Entry)) {
+        let index = usize::try_from(seq - 1).unwrap_or(usize::MAX);
+        if let Some(entry) = self.0.lock().durable.entries.get_mut(index) {
+            change(entry);
+        }
+    }
+
     /// How many appends became durable.
     pub fn appends(&self) -> u64 {
         self.0.lock().appends

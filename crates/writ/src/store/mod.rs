@@ -122,6 +122,14 @@ impl Store {
         }
     }
 
+    /// After a lost answer: syncs whatever was written, then reads the newest head. What it finds is durable.
+    pub async fn settle(&self) -> Result<Head, Fault> {
+        match self {
+            Store::Sqlite(log) => log.settle(),
+            Store::Memory(log) => log.head(),
+        }
+    }
+
     /// The newest checkpoint; none before the first entry.
     pub async fn checkpoint(&self) -> Result<Option<String>, Fault> {
         Ok(self.checkpoints().await?.pop().map(|(_, note)| note))

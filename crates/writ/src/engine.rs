@@ -1,0 +1,230 @@
+//! The engine: the one place where commands become entries. It takes commands in order, asks `decide`, makes the
+//! events durable, publishes the new state, and only then answers.
+//! It never judges a command itself, and knows nothing of who calls it.
+//!
+//! Always: nothing is in force or answered before it is in the durable log. Readers see whole commits only, and
+//! never wait for the writer.
+
+mod entropy;
+mod replay;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use crate::clock::Clock;
+use crate::store::{Fault, Store};
+use crate::vault::{Expected, Key, Kind, Vault, VaultError};
+use arc_swap::ArcSwap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use writ_core::command::{Caller, Command};
+use writ_core::decide::{Answer, Context, Decision, decide};
+use writ_core::ids::{Seq, TenantId};
+use writ_core::log::checkpoint::{LogKey, SigningKey};
+use writ_core::log::{Frontier, Head};
+use writ_core::refusal::Refusal;
+use writ_core::state::State;
+use zeroize::Zeroizing;
+
+pub use entropy::fresh_id;
+
+/// How many commands may wait; further ones are told to try again.
+pub const QUEUE_MAX: usize = 4096;
+
+/// How many commands share one durable append at most.
+pub const BATCH_MAX: usize = 256;
+
+/// How many things that time makes happen share one append at most, so that users wait for milliseconds only.
+pub const DUE_MAX: usize = 500;
+
+/// After how many entries a new snapshot is written.
+pub const SNAPSHOT_EVERY: u64 = 50_000;
+
+/// A command that was carried out: durable, and in the published state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// What to tell the asker.
+    pub answer: Answer,
+    /// The last entry that it left, or the newest entry when it left none.
+    pub seq: Seq,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub enum Wrong {
+    /// The asker may not; shown as it stands.
+    Refused(Box<Refusal>),
+    /// The world failed, or the engine is too busy; nothing was done unless the fault says that this is not known.
+    Fault(Fault),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Refused(refusal) => f.write_str(&refusal.told()),
+            Wrong::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// What is called when the log can no longer be trusted to be what this process thinks: a failed sync, an answer
+/// that stays lost, or a mistake of ours. The server's ends the process; the next start reads what is there.
+pub type LastWords = Arc<dyn Fn(&Fault) + Send + Sync>;
+
+/// What an engine is started with.
+pub struct Start {
+    /// Whose log it is.
+    pub tenant: TenantId,
+    /// The log.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Signs checkpoints and snapshots; see [`signing_key`].
+    pub key: SigningKey,
+    /// Where the snapshot for a fast start is kept; none to always read the whole log.
+    pub snapshot: Option<PathBuf>,
+    /// Called when the process should end at once; see [`end_the_process`].
+    pub last_words: LastWords,
+}
+
+/// One tenant's engine. Clones share it; the writer ends when the last one is dropped, or by [`Engine::stop`].
+#[derive(Clone)]
+pub struct Engine {
+    queue: mpsc::Sender<writer::Job>,
+    shared: Arc<Shared>,
+}
+
+/// What writer and readers share.
+struct Shared {
+    live: ArcSwap<Live>,
+    newest: watch::Sender<Seq>,
+    clock: Clock,
+    log_key: LogKey,
+}
+
+/// One moment: the state, the log's head that it follows from, and the checkpoint that says so.
+struct Live {
+    state: Arc<State>,
+    frontier: Frontier,
+    checkpoint: Arc<str>,
+}
+
+/// Ends the process without another write. The log is intact: what was answered is in it.
+pub fn end_the_process(why: &Fault) {
+    tracing::error!("stopping at once: {why}");
+    std::process::abort();
+}
+
+/// The key that signs the tenant's checkpoints, from the vault; made at the first call.
+pub async fn signing_key(vault: &Vault) -> Result<SigningKey, VaultError> {
+    let at = Key::new(Kind::ServerKey, "", "log");
+    if let Some(row) = vault.get(&at).await? {
+        let bytes = <[u8; 32]>::try_from(row.secret.as_slice()).map_err(|_| VaultError::DoesNotOpen)?;
+        return Ok(SigningKey::from_bytes(&Zeroizing::new(bytes)));
+    }
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    getrandom::fill(&mut *bytes).map_err(|e| VaultError::Fault(format!("no randomness from the system: {e}")))?;
+    vault.put(&at, Expected::Absent, &*bytes, None).await?;
+    Ok(SigningKey::from_bytes(&bytes))
+}
+
+impl Engine {
+    /// Reads the log, checks it against its head and checkpoint, and begins to take commands. The fault says
+    /// what stands in the way, such as an entry of a kind that this version does not know.
+    pub async fn start(start: Start) -> Result<Engine, Fault> {
+        let live = replay::from_log(&start).await?;
+        let size = live.frontier.size();
+        start.clock.begin_after((size > 0).then_some(live.state.at));
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let shared = Arc::new(Shared {
+            live: ArcSwap::from_pointee(live),
+            newest: watch::Sender::new(size),
+            clock: start.clock.clone(),
+            log_key: LogKey::new(start.tenant, start.key.verifying_key()),
+        });
+        writer::spawn(start, jobs, shared.clone())?;
+        Ok(Engine { queue, shared })
+    }
+
+    /// Carries a command out. It is durable before this returns; a caller that stops waiting does not stop it.
+    pub async fn submit(&self, command: Command, caller: Caller) -> Result<Done, Wrong> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(writer::Job::new(command, caller, reply)).map_err(|e| {
+            Wrong::Fault(Fault::new(match e {
+                mpsc::error::TrySendError::Full(_) => "too many commands are waiting; try again in a moment",
+                mpsc::error::TrySendError::Closed(_) => "the engine has stopped; the server must be started again",
+            }))
+        })?;
+        answer.await.unwrap_or_else(|_| {
+            Err(Wrong::Fault(Fault::new(
+                "the engine stopped before it answered; whether this was done can be read in the log after a restart",
+            )))
+        })
+    }
+
+    /// What the command would become now: the dry run. The same `decide`; appends nothing, calls nobody.
+    pub fn rehearse(&self, command: &Command, caller: &Caller) -> Decision {
+        decide(&self.state(), command, &self.context(caller))
+    }
+
+    /// The state as of the newest commit.
+    pub fn state(&self) -> Arc<State> {
+        self.shared.live.load().state.clone()
+    }
+
+    /// Writ's time.
+    pub fn now(&self) -> writ_core::time::Time {
+        self.shared.clock.now()
+    }
+
+    /// The clock that the engine goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// What a decision about this caller may know besides the state, now.
+    pub fn context(&self, caller: &Caller) -> Context {
+        let ids = [fresh_id(), fresh_id(), fresh_id(), fresh_id()];
+        self.shared.context(caller.clone(), ids)
+    }
+
+    /// Size and root of the log as of the newest commit.
+    pub fn head(&self) -> Head {
+        self.shared.live.load().frontier.head()
+    }
+
+    /// The newest signed checkpoint; empty before the first entry.
+    pub fn checkpoint(&self) -> String {
+        self.shared.live.load().checkpoint.to_string()
+    }
+
+    /// The public key that checkpoints are verified with, under the log's name.
+    pub fn log_key(&self) -> &LogKey {
+        &self.shared.log_key
+    }
+
+    /// Tells of each commit: the number of the newest entry.
+    pub fn watch(&self) -> watch::Receiver<Seq> {
+        self.shared.newest.subscribe()
+    }
+
+    /// Finishes what is queued, writes a snapshot, and ends the writer. Commands after it find the engine stopped.
+    pub async fn stop(&self) {
+        let (stopped, waits) = oneshot::channel();
+        if self.queue.send(writer::Job::Stop(stopped)).await.is_ok() {
+            // An error means that the writer ended on its own, which is what was asked for.
+            let _ = waits.await;
+        }
+    }
+}
+
+impl Shared {
+    fn context(&self, caller: Caller, ids: [writ_core::ids::Uuid; 4]) -> Context {
+        Context { now: self.clock.now(), ids, caller, clock_doubt: self.clock.health().doubt() }
+    }
+}

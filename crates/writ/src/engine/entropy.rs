@@ -1,0 +1,72 @@
+//! Fresh ids and salts from the system's random source, fetched in pages so that a commit of hundreds of entries
+//! asks the system a few times only.
+//! It never derives one value from another, and wipes what it gives out.
+//!
+//! Always: each byte is given out once.
+
+use writ_core::ids::Uuid;
+use zeroize::Zeroizing;
+
+const PAGE: usize = 4096;
+const SEEDED: &str = "the system's random source does not fail once it is seeded, and it was before any process began";
+
+/// A fresh version 4 id.
+pub fn fresh_id() -> Uuid {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect(SEEDED);
+    from_random(bytes)
+}
+
+fn from_random(mut bytes: [u8; 16]) -> Uuid {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Uuid::from_bytes(bytes)
+}
+
+/// A store of random bytes.
+pub(super) struct Entropy {
+    page: Zeroizing<[u8; PAGE]>,
+    used: usize,
+}
+
+impl Entropy {
+    pub(super) fn new() -> Self {
+        Self { page: Zeroizing::new([0; PAGE]), used: PAGE }
+    }
+
+    /// Sixteen fresh bytes.
+    pub(super) fn salt(&mut self) -> [u8; 16] {
+        if self.used == PAGE {
+            getrandom::fill(&mut *self.page).expect(SEEDED);
+            self.used = 0;
+        }
+        let given = &mut self.page[self.used..self.used + 16];
+        self.used += 16;
+        let mut bytes = [0; 16];
+        bytes.swap_with_slice(given);
+        bytes
+    }
+
+    /// A fresh version 4 id.
+    pub(super) fn id(&mut self) -> Uuid {
+        from_random(self.salt())
+    }
+
+    pub(super) fn ids(&mut self) -> [Uuid; 4] {
+        std::array::from_fn(|_| self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_value_is_given_twice_and_ids_are_version_4() {
+        let mut entropy = Entropy::new();
+        let ids: BTreeSet<Uuid> = (0..2000).map(|_| entropy.id()).chain((0..1000).map(|_| fresh_id())).collect();
+        assert_eq!(ids.len(), 3000);
+        assert!(ids.iter().all(|id| id.get_version_num() == 4 && id.get_variant() == uuid::Variant::RFC4122));
+    }
+}
