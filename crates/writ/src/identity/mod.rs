@@ -8,6 +8,7 @@ mod key;
 pub mod password;
 pub mod random;
 pub mod secret;
+pub mod session;
 pub mod throttle;
 pub mod token;
 pub mod totp;
