@@ -238,6 +238,8 @@ events! {
     AssignmentGranted = "assignment_granted" { ask: Ask, starts: Time, ends: Option<Time> }
     /// The window of an assignment was changed.
     AssignmentChanged = "assignment_changed" { ask: Ask, assignment: AssignmentId, starts: Time, ends: Option<Time> }
+    /// A running activation was cut short, because its eligibility now ends sooner.
+    ActivationShortened = "activation_shortened" { assignment: AssignmentId, ends: Time }
     /// An assignment ended, standing or activated.
     AssignmentEnded = "assignment_ended" { assignment: AssignmentId, why: Why, ask: Option<Ask> }
     /// Somebody asked to activate a role, and needs approval.

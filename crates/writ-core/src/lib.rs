@@ -25,3 +25,8 @@ pub mod scope;
 pub mod state;
 pub mod time;
 pub mod told;
+
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,10 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                 t.why(ask)
             )
         }
+        Event::ActivationShortened { assignment, ends } => match before.assignments.get(assignment) {
+            Some(a) => format!("{} of {} was cut short to {}", t.target(a.target), t.name(a.principal), when(*ends)),
+            None => "an activation was cut short".to_string(),
+        },
         Event::AssignmentEnded { assignment, why, ask } => match before.assignments.get(assignment) {
             Some(a) => match ask {
                 Some(ask) if ask.action == Action::SelfDeactivate => {

@@ -55,6 +55,15 @@ pub(super) fn reassign(state: &State, cx: &Context, given: &Given<'_>) -> Judged
             // What has begun keeps its beginning; only a window still ahead can be moved.
             let starts = if e.starts <= cx.now { e.starts } else { starts };
             events.push(Event::EligibilityChanged { ask, eligibility: e.id, starts, ends });
+            // What runs from it must not outlive it, nor wait for the day to find out.
+            if let Some(end) = ends {
+                let running = ending::reached_by(state, given.principal)
+                    .into_iter()
+                    .flat_map(|p| state.held_by(p).assignments.iter());
+                for a in running.filter(|a| a.from == Some(e.id) && a.ends.is_none_or(|x| x > end)) {
+                    events.push(Event::ActivationShortened { assignment: a.id, ends: end });
+                }
+            }
         }
         Sort::Assignment => {
             let a = standing(state, given.principal, given.target)

@@ -230,6 +230,11 @@ impl State {
                 }
                 self.done(ask, Sort::Assignment, Status::Provisioned, Some(*starts), Some(assignment.0));
             }
+            Event::ActivationShortened { assignment, ends } => {
+                if let Some(a) = self.assignments.get(assignment).cloned() {
+                    self.put_assignment(Assignment { ends: Some(*ends), changed: Some(at), ..Assignment::clone(&a) });
+                }
+            }
             Event::AssignmentEnded { assignment, why: _, ask } => {
                 self.drop_assignment(*assignment);
                 if let Some(ask) = ask {

@@ -1,0 +1,8 @@
+//! Stories about the rules, and the laws over random histories.
+
+mod activation;
+mod approval;
+mod climbs;
+mod hosts;
+mod laws;
+mod tenant;

@@ -1,0 +1,365 @@
+//! Activations: asked, refused, begun, ended.
+
+use crate::command::*;
+use crate::decide::Answer;
+use crate::event::{Event, Why};
+use crate::refusal::{Broken, Refusal};
+use crate::role::DEVICE_ADMINISTRATOR;
+use crate::rules::{Approval, RuleChange, Stage};
+use crate::story::*;
+use crate::time::Span;
+use alloc::vec;
+use insta::assert_snapshot;
+
+fn without_approval(s: &mut Story) {
+    let approval = Approval {
+        required: false,
+        required_for_extension: false,
+        asker_reason: true,
+        stages: vec![Stage::one_of(vec![])],
+    };
+    let change = Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] };
+    s.by("dana", change).expect("changed");
+}
+
+#[test]
+fn a_role_is_asked_for_approved_held_and_gone() {
+    let mut s = Story::with_ana_eligible();
+    s.at("09:00");
+    assert!(!s.holds("ana", ROOT));
+    let request = s.asks("ana", ROOT, minutes(60));
+    s.at("09:10");
+    s.decides("ben", request, true).expect("approved");
+    assert!(s.holds("ana", ROOT));
+    s.at("10:09");
+    assert!(s.holds("ana", ROOT));
+    s.at("10:10");
+    assert!(!s.holds("ana", ROOT));
+    assert_snapshot!(s.told(), @r"
+    09:00 ana asked for Device Administrators for 1 h: “replace the failed disk” (CHG-417)
+    09:10 ben approved ana's request for Device Administrators: “seen the alert”
+    09:10 ana activated Device Administrators until 10:10: “replace the failed disk” (CHG-417)
+    10:10 Device Administrators ended for ana: time is up
+    ");
+}
+
+#[test]
+fn every_rule_that_fails_is_named_together() {
+    let mut s = Story::with_ana_eligible();
+    s.mfa_age = Some(Span::from_hours(3));
+    let ask = Command::RequestActivation {
+        principal: s.id("ana"),
+        target: ROOT,
+        start: None,
+        expiration: Expiration::For(Span::from_hours(12)),
+        reason: Some("  ".into()),
+        ticket: TicketGiven::default(),
+    };
+    let before = s.rights();
+    let Err(Refusal::Rules { broken, .. }) = s.by("ana", ask) else { panic!("was not refused") };
+    assert_eq!(
+        broken,
+        vec![
+            Broken::TooLong { asked: Span::from_hours(12), max: Span::from_hours(2) },
+            Broken::NoReason,
+            Broken::NoTicket,
+            Broken::NoMfa { last: Some(Span::from_hours(3)), age_max: minutes(5) },
+        ]
+    );
+    assert_eq!(s.rights(), before);
+    assert_snapshot!(s.told(), @"08:00 ana was refused Device Administrators: ExpirationRule, JustificationRule, TicketingRule, MfaRule");
+}
+
+#[test]
+fn refused_asks_leave_a_bounded_record() {
+    let mut s = Story::new();
+    for _ in 0..200 {
+        let ask = s.activation("ana", ROOT, minutes(30));
+        assert!(s.by("ana", ask).is_err());
+    }
+    let recorded = s.log.iter().filter(|(_, e)| matches!(e, Event::AskRefused { .. })).count();
+    assert_eq!(recorded, 20);
+    s.at("09:00");
+    let ask = s.activation("ana", ROOT, minutes(30));
+    assert!(s.by("ana", ask).is_err());
+    assert_eq!(s.log.iter().filter(|(_, e)| matches!(e, Event::AskRefused { .. })).count(), 21);
+}
+
+#[test]
+fn the_longest_span_counts_from_the_beginning_not_from_the_ask() {
+    let mut s = Story::with_ana_eligible();
+    s.at("09:00");
+    let request = s.asks("ana", ROOT, minutes(120));
+    s.at("12:00");
+    s.decides("carla", request, true).expect("approved");
+    s.at("13:59");
+    assert!(s.holds("ana", ROOT));
+    s.at("14:00");
+    assert!(!s.holds("ana", ROOT));
+}
+
+#[test]
+fn an_activation_is_clamped_to_its_eligibility_and_to_rules_made_stricter_since() {
+    let mut s = Story::with_ana_eligible();
+    let request = s.asks("ana", ROOT, minutes(120));
+    let shorter = Command::ChangeRules {
+        role: DEVICE_ADMINISTRATOR,
+        changes: vec![RuleChange::ActivationExpiration { span_max: minutes(30) }],
+    };
+    s.by("dana", shorter).expect("changed");
+    s.decides("ben", request, true).expect("approved");
+    s.at("08:30");
+    assert!(!s.holds("ana", ROOT));
+
+    let mut s = Story::with_ana_eligible();
+    let until = Command::Reassign {
+        sort: Sort::Eligibility,
+        principal: s.id("ana"),
+        target: ROOT,
+        start: None,
+        expiration: Expiration::At(clock("08:45")),
+        reason: None,
+        ticket: TicketGiven::default(),
+    };
+    s.by("dana", until).expect("changed");
+    let request = s.asks("ana", ROOT, minutes(120));
+    s.decides("ben", request, true).expect("approved");
+    s.at("08:44");
+    assert!(s.holds("ana", ROOT));
+    s.at("08:45");
+    assert!(!s.holds("ana", ROOT));
+}
+
+#[test]
+fn power_is_gone_when_time_has_passed_whether_or_not_anything_has_run() {
+    let mut s = Story::with_ana_eligible();
+    let request = s.asks("ana", ROOT, minutes(60));
+    s.decides("ben", request, true).expect("approved");
+    s.now = clock("09:00"); // Nobody recorded the end.
+    assert!(s.state.assignments.values().any(|a| a.activated()));
+    assert!(!s.holds("ana", ROOT));
+    assert!(crate::plan::plan(&s.state, s.now).is_empty());
+}
+
+#[test]
+fn asking_twice_is_refused_while_the_first_waits_or_runs() {
+    let mut s = Story::with_ana_eligible();
+    let request = s.asks("ana", ROOT, minutes(60));
+    let again = s.activation("ana", ROOT, minutes(60));
+    assert!(matches!(s.by("ana", again.clone()), Err(Refusal::AlreadyAsked { .. })));
+    s.decides("ben", request, true).expect("approved");
+    assert!(matches!(s.by("ana", again), Err(Refusal::AlreadyActive { until: Some(_), .. })));
+}
+
+#[test]
+fn giving_up_works_at_once_and_only_for_oneself() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.asks("ana", ROOT, minutes(60));
+    assert!(s.holds("ana", ROOT));
+    let give_up = Command::Deactivate { principal: s.id("ana"), target: ROOT, reason: None };
+    assert!(matches!(s.by("ben", give_up.clone()), Err(Refusal::SelfOnly { .. })));
+    assert!(s.holds("ana", ROOT));
+    s.by("ana", give_up).expect("given up");
+    assert!(!s.holds("ana", ROOT));
+    s.asks("ana", ROOT, minutes(60));
+    assert!(s.holds("ana", ROOT), "no cooldown");
+}
+
+#[test]
+fn the_compatibility_switch_brings_entras_five_minutes_back() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.by("dana", Command::ChangeSettings { name: None, span_min: None, age_min: Some(minutes(5)) }).expect("set");
+    s.asks("ana", ROOT, minutes(60));
+    let give_up = Command::Deactivate { principal: s.id("ana"), target: ROOT, reason: None };
+    assert!(matches!(s.by("ana", give_up.clone()), Err(Refusal::TooYoung { .. })));
+    s.at("08:05");
+    s.by("ana", give_up).expect("given up");
+}
+
+#[test]
+fn a_future_start_waits_and_is_looked_at_again_when_it_comes() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    let later = Command::RequestActivation {
+        principal: s.id("ana"),
+        target: ROOT,
+        start: Some(clock("22:00")),
+        expiration: Expiration::For(minutes(60)),
+        reason: Some("maintenance".into()),
+        ticket: TicketGiven { number: Some("CHG-9".into()), system: None },
+    };
+    s.by("ana", later.clone()).expect("scheduled");
+    s.at("21:59");
+    assert!(!s.holds("ana", ROOT));
+    s.at("22:00");
+    assert!(s.holds("ana", ROOT));
+    s.at("23:00");
+    assert!(!s.holds("ana", ROOT));
+
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.by("ana", later).expect("scheduled");
+    let gone = Command::Remove {
+        sort: Sort::Eligibility,
+        principal: s.id("ana"),
+        target: ROOT,
+        when: Removal::Now,
+        reason: None,
+    };
+    s.by("dana", gone).expect("removed");
+    s.at("22:30");
+    assert!(!s.holds("ana", ROOT));
+    assert_snapshot!(s.told(), @r"
+    08:00 dana changed 1 rule of Device Administrators
+    08:00 ana will have Device Administrators from 22:00: “maintenance” (CHG-9)
+    08:00 dana removed ana's eligibility for Device Administrators
+    08:00 ana's request for Device Administrators was cancelled: the eligibility it came from is gone
+    16:00 Global Administrator ended for dana: time is up
+    ");
+}
+
+#[test]
+fn removing_an_eligibility_ends_what_ran_from_it_in_the_same_append() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.asks("ana", ROOT, minutes(60));
+    let remove = Command::Remove {
+        sort: Sort::Eligibility,
+        principal: s.id("ana"),
+        target: ROOT,
+        when: Removal::Now,
+        reason: None,
+    };
+    let answer = s.by("dana", remove).expect("removed");
+    let Answer::Asked(asked) = answer else { panic!("{answer:?}") };
+    assert_eq!(asked.stops.len(), 1, "whom it stops is shown");
+    assert!(!s.holds("ana", ROOT));
+}
+
+#[test]
+fn a_removal_can_wait_until_running_activations_end() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.asks("ana", ROOT, minutes(60));
+    let remove = Command::Remove {
+        sort: Sort::Eligibility,
+        principal: s.id("ana"),
+        target: ROOT,
+        when: Removal::WhenRunningEnd,
+        reason: None,
+    };
+    s.by("dana", remove).expect("closing");
+    assert!(s.holds("ana", ROOT));
+    s.at("09:00");
+    assert!(!s.holds("ana", ROOT));
+    assert!(s.state.held_by(s.id("ana")).eligibilities.is_empty());
+    let ask = s.activation("ana", ROOT, minutes(30));
+    assert!(matches!(s.by("ana", ask), Err(Refusal::NotEligible { .. })));
+}
+
+#[test]
+fn disabling_ends_activations_and_enabling_again_revives_none() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.asks("ana", ROOT, minutes(60));
+    let able = |s: &Story, enabled| Command::UpdateUser {
+        user: s.id("ana"),
+        name: None,
+        upn: None,
+        enabled: Some(enabled),
+        person: None,
+    };
+    let off = able(&s, false);
+    s.by("dana", off).expect("disabled");
+    assert!(!s.holds("ana", ROOT));
+    assert!(s.log.iter().any(|(_, e)| matches!(e, Event::AssignmentEnded { why: Why::Disabled, .. })));
+    let ask = s.activation("ana", ROOT, minutes(30));
+    assert!(matches!(s.by("ana", ask.clone()), Err(Refusal::AccountDisabled)));
+    let on = able(&s, true);
+    s.by("dana", on).expect("enabled");
+    assert!(!s.holds("ana", ROOT));
+    s.by("ana", ask).expect("eligible again");
+}
+
+#[test]
+fn nothing_is_given_while_the_clock_is_in_doubt_but_giving_up_works() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.asks("ana", ROOT, minutes(60));
+    let caller = s.caller("ana");
+    let mut cx = s.context(caller);
+    cx.clock_doubt = Some("it jumped");
+    let give_up = Command::Deactivate { principal: s.id("ana"), target: ROOT, reason: None };
+    assert!(crate::decide::decide(&s.state, &give_up, &cx).answer.is_ok());
+    s.by("ana", give_up).expect("given up");
+    let ask = s.activation("ana", ROOT, minutes(30));
+    let refusal = crate::decide::decide(&s.state, &ask, &cx).answer;
+    assert!(matches!(refusal, Err(Refusal::ClockInDoubt { .. })));
+}
+
+#[test]
+fn a_proof_from_a_clock_set_back_is_no_proof() {
+    let mut s = Story::with_ana_eligible();
+    let mut caller = s.caller("ana");
+    caller.proof.mfa = Some(s.now + Span::from_hours(2));
+    let ask = s.activation("ana", ROOT, minutes(30));
+    assert!(matches!(s.run(caller, ask), Err(Refusal::Rules { .. })));
+}
+
+#[test]
+fn nonsense_is_refused_without_a_record() {
+    let mut s = Story::with_ana_eligible();
+    let n = s.log.len();
+    for expiration in
+        [Expiration::Never, Expiration::Unspecified, Expiration::For(Span::ZERO), Expiration::At(clock("07:00"))]
+    {
+        let ask = Command::RequestActivation {
+            principal: s.id("ana"),
+            target: ROOT,
+            start: None,
+            expiration,
+            reason: Some("x".into()),
+            ticket: TicketGiven::default(),
+        };
+        assert!(
+            matches!(s.by("ana", ask), Err(Refusal::Malformed { .. } | Refusal::Schedule { .. })),
+            "{expiration:?}"
+        );
+    }
+    assert_eq!(s.log.len(), n);
+}
+
+#[test]
+fn a_group_passes_its_eligibility_to_direct_members_only() {
+    let mut s = Story::new();
+    let group = |n: u128, name: &str, role_assignable, members| Command::CreateGroup {
+        group: crate::ids::PrincipalId::from_u128(n),
+        name: name.into(),
+        description: "".into(),
+        role_assignable,
+        owners: vec![],
+        members,
+    };
+    let ana = s.id("ana");
+    let inner = group(301, "inner", false, vec![ana]);
+    s.by("dana", inner).expect("made");
+    let eve = s.id("eve");
+    let ops = group(302, "ops", true, vec![eve]);
+    s.by("dana", ops).expect("made");
+    let nest = Command::AddMember { group: s.id("ops"), member: s.id("inner") };
+    assert!(matches!(s.by("dana", nest), Err(Refusal::Conflict { .. })));
+    let eligible = s.make_eligible("ops", ROOT);
+    s.by("dana", eligible).expect("eligible");
+    without_approval(&mut s);
+    let ask = s.activation("ana", ROOT, minutes(30));
+    assert!(matches!(s.by("ana", ask), Err(Refusal::NotEligible { .. })));
+    s.asks("eve", ROOT, minutes(30));
+    assert!(s.holds("eve", ROOT));
+    let leave = Command::RemoveMember { group: s.id("ops"), member: s.id("eve") };
+    s.by("dana", leave).expect("left");
+    assert!(!s.holds("eve", ROOT), "leaving the group ends what came through it");
+    let plain = s.make_eligible("inner", ROOT);
+    assert!(matches!(s.by("dana", plain), Err(Refusal::Conflict { .. })), "an ordinary group passes no role");
+}

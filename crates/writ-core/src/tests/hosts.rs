@@ -1,0 +1,174 @@
+//! Hosts: what is planned for them, and whose account is whose.
+
+use crate::command::*;
+use crate::directory::Account;
+use crate::ids::*;
+use crate::plan;
+use crate::refusal::Refusal;
+use crate::role::DEVICE_ADMINISTRATOR;
+use crate::rules::{Approval, RuleChange, Stage};
+use crate::scope::{Scope, Target};
+use crate::story::*;
+use crate::time::Span;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+const FIN: DeviceId = DeviceId::from_u128(0xf1);
+const WEB: DeviceId = DeviceId::from_u128(0xf2);
+const FINANCE: UnitId = UnitId::from_u128(0xa1);
+
+fn with_hosts() -> Story {
+    let mut s = Story::with_ana_eligible();
+    let none = Approval {
+        required: false,
+        required_for_extension: false,
+        asker_reason: true,
+        stages: vec![Stage::one_of(vec![])],
+    };
+    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(none)] })
+        .expect("set");
+    s.by("dana", Command::CreateUnit { unit: FINANCE, name: "Finance".into(), description: "".into() }).expect("unit");
+    for (n, host, unit) in [(1u128, FIN, Some(FINANCE)), (2, WEB, None)] {
+        let code = CredentialId::from_u128(n);
+        s.by("dana", Command::IssueHostCode { code, unit, expires: s.now + Span::from_hours(1) }).expect("code");
+        let enrol = Command::EnrolHost { host, name: format!("host-{n}"), key: format!("{n:064x}"), code };
+        s.run(Caller::host(Uuid::from_u128(5), host), enrol.clone()).expect("enrolled");
+        let again =
+            Command::EnrolHost { host: DeviceId::from_u128(0xee), name: "x".into(), key: format!("{:064x}", 77), code };
+        assert!(
+            matches!(s.run(Caller::host(Uuid::from_u128(5), host), again), Err(Refusal::NoSuch { .. })),
+            "a code works once"
+        );
+        let accounts = ["ana", "ben"].iter().zip(1001..).map(|(n, uid)| Account { name: (*n).into(), uid }).collect();
+        s.run(Caller::host(Uuid::from_u128(5), host), Command::ReportHost { host, accounts, drift: vec![] })
+            .expect("reported");
+    }
+    s
+}
+
+#[test]
+fn the_device_administrator_role_means_root_on_the_hosts_of_its_scope() {
+    let mut s = with_hosts();
+    s.asks("ana", ROOT, minutes(30));
+    let hosts: Vec<DeviceId> = plan::plan(&s.state, s.now).iter().map(|g| g.host).collect();
+    assert_eq!(hosts, vec![FIN, WEB]);
+
+    let mut s = with_hosts();
+    let unit = Target::role(DEVICE_ADMINISTRATOR, Scope::Unit(FINANCE));
+    s.asks("ana", unit, minutes(30));
+    let grants = plan::plan(&s.state, s.now);
+    assert_eq!(grants.iter().map(|g| g.host).collect::<Vec<_>>(), vec![FIN]);
+    assert_eq!(grants[0].account, "ana");
+    assert_eq!(grants[0].not_after, Some(s.now + minutes(30)));
+    s.at("08:30");
+    assert!(plan::plan(&s.state, s.now).is_empty());
+}
+
+#[test]
+fn hostile_names_are_nobodys_account() {
+    for name in [
+        "ALL",
+        "all",
+        "root",
+        "%grp",
+        "#1002",
+        "!ana",
+        "+net",
+        "a.b",
+        "ana silva",
+        "",
+        "-x",
+        "9x",
+        "ana\nALL",
+        "ANA",
+        "ana,ben",
+        "ana=",
+        "ana:",
+    ] {
+        assert!(plan::account_name_ok(name).is_err(), "{name:?}");
+    }
+    let mut s = with_hosts();
+    let all = NewUser {
+        id: PrincipalId::from_u128(800),
+        person: PersonId::from_u128(800),
+        name: "mallory".into(),
+        upn: "ALL@contoso.com".into(),
+    };
+    s.by("dana", Command::CreateUser(all)).expect("a legal name in the directory");
+    let eligible = s.make_eligible("mallory", ROOT);
+    s.by("dana", eligible).expect("eligible");
+    s.asks("mallory", ROOT, minutes(30));
+    assert!(plan::plan(&s.state, s.now).is_empty(), "and still no account on any host");
+    assert!(matches!(plan::account_on(&s.state, s.id("mallory"), FIN), Err(plan::NoAccount::BadName(_))));
+}
+
+#[test]
+fn two_persons_never_share_an_account_in_any_case() {
+    let mut s = with_hosts();
+    let other = NewUser {
+        id: PrincipalId::from_u128(801),
+        person: PersonId::from_u128(801),
+        name: "other ana".into(),
+        upn: "Ana@contoso.com".into(),
+    };
+    s.by("dana", Command::CreateUser(other)).expect("created");
+    assert!(matches!(plan::account_on(&s.state, s.id("ana"), FIN), Err(plan::NoAccount::Shared(_))), "neither gets it");
+    let map = |account: &str| Command::MapAccount {
+        person: PersonId::from_u128(801),
+        place: Place::Everywhere,
+        account: Some(account.into()),
+    };
+    assert!(matches!(s.by("dana", map("ben")), Err(Refusal::Taken { .. })), "not somebody else's either");
+    assert!(matches!(s.by("eve", map("ana2")), Err(Refusal::NotAllowed { .. })));
+    assert!(matches!(s.by("dana", map("ALL")), Err(Refusal::Malformed { .. })));
+}
+
+#[test]
+fn a_host_speaks_only_for_itself_and_only_about_what_was_ordered() {
+    let mut s = with_hosts();
+    s.asks("ana", ROOT, minutes(30));
+    let grants = plan::plan(&s.state, s.now);
+    let intents = grants
+        .iter()
+        .map(|g| Intent { assignment: g.assignment, principal: g.principal, host: g.host, absent_before: true })
+        .collect();
+    s.time(Command::IntendGrants { grants: intents }).expect("intended");
+    let report = |host| Command::ReportGrants {
+        results: vec![Outcome {
+            assignment: grants[0].assignment,
+            principal: grants[0].principal,
+            host,
+            result: Effect::Effective,
+        }],
+    };
+    assert!(s.run(Caller::host(Uuid::from_u128(5), WEB), report(FIN)).is_err());
+    s.run(Caller::host(Uuid::from_u128(5), FIN), report(FIN)).expect("its own");
+    let a = s.state.assignments[&grants[0].assignment].clone();
+    let reach = plan::reach(&s.state, &a, s.now);
+    assert_eq!((reach.effective, reach.wanted), (1, 2));
+    let invented = Command::ReportGrants {
+        results: vec![Outcome {
+            assignment: AssignmentId::from_u128(99),
+            principal: grants[0].principal,
+            host: FIN,
+            result: Effect::Effective,
+        }],
+    };
+    let n = s.log.len();
+    s.run(Caller::host(Uuid::from_u128(5), FIN), invented).expect("ignored");
+    assert_eq!(s.log.len(), n);
+}
+
+#[test]
+fn a_person_without_an_account_is_told_before_asking() {
+    let mut s = with_hosts();
+    let eligible = s.make_eligible("eve", ROOT);
+    s.by("dana", eligible).expect("eligible");
+    let explanation = crate::explain::explain(&s.state, s.id("eve"), ROOT, None, s.now);
+    assert!(!explanation.can);
+    assert!(
+        explanation.lines.iter().any(|l| l.text.contains("there is no account eve on the host")),
+        "{explanation:?}"
+    );
+}

@@ -1,0 +1,295 @@
+//! The ten laws over random histories. Each is checked by its own naive reading of the log, not by the code that decided.
+
+use crate::command::*;
+use crate::event::Event;
+use crate::ids::*;
+use crate::role::DEVICE_ADMINISTRATOR;
+use crate::rules::{Approval, Approver, RuleChange, Stage};
+use crate::scope::{Scope, Target};
+use crate::state::{State, Status};
+use crate::story::*;
+use crate::time::{Span, Time};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use proptest::prelude::*;
+
+const PEOPLE: &[&str] = &["ana", "ben", "carla", "ana-adm", "eve", "dana", "emergency-1", "emergency-2"];
+const UNIT: UnitId = UnitId::from_u128(0xa1);
+
+fn targets() -> [Target; 3] {
+    [ROOT, Target::role(DEVICE_ADMINISTRATOR, Scope::Unit(UNIT)), GLOBAL]
+}
+
+/// One step: what, by whom, about whom, and how much time passes first.
+#[derive(Clone, Debug)]
+struct Step {
+    what: u8,
+    who: u8,
+    whom: u8,
+    which: u8,
+    minutes: u16,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    (0u8..24, any::<u8>(), any::<u8>(), any::<u8>(), prop_oneof![Just(0u16), 0u16..30, 0u16..2000])
+        .prop_map(|(what, who, whom, which, minutes)| Step { what, who, whom, which, minutes })
+}
+
+fn pick<T: Copy>(list: &[T], n: u8) -> Option<T> {
+    (!list.is_empty()).then(|| list[usize::from(n) % list.len()])
+}
+
+fn command(s: &Story, step: &Step) -> Option<Command> {
+    let whom = s.state.principals.values().map(|p| p.id).collect::<Vec<_>>();
+    let principal = pick(&whom, step.whom)?;
+    let target = pick(&targets(), step.which)?;
+    let span = Span::from_minutes(u32::from(step.which) * 3 + 1);
+    let sort = if step.which.is_multiple_of(3) { Sort::Assignment } else { Sort::Eligibility };
+    let expiration = match step.which % 4 {
+        0 => Expiration::Never,
+        1 => Expiration::At(s.now + Span::from_minutes(u32::from(step.which) * 10)),
+        _ => Expiration::For(Span::from_minutes(u32::from(step.which) * 10 + 1)),
+    };
+    let start = (step.whom.is_multiple_of(5)).then(|| s.now + Span::from_minutes(u32::from(step.who)));
+    let reason = Some("because".into());
+    let ticket = TicketGiven { number: Some("T-1".into()), system: None };
+    let requests: Vec<RequestId> = s.state.requests.keys().copied().collect();
+    Some(match step.what {
+        0..=3 => Command::Assign { sort, principal, target, start, expiration, reason, ticket },
+        4 => Command::Reassign { sort, principal, target, start, expiration, reason, ticket },
+        5 | 6 => {
+            let when = if step.whom.is_multiple_of(2) { Removal::Now } else { Removal::WhenRunningEnd };
+            Command::Remove { sort, principal, target, when, reason }
+        }
+        7..=11 => {
+            let me = s.id(pick(PEOPLE, step.who)?);
+            Command::RequestActivation {
+                principal: me,
+                target,
+                start,
+                expiration: Expiration::For(span),
+                reason,
+                ticket,
+            }
+        }
+        12 => Command::Deactivate { principal: s.id(pick(PEOPLE, step.who)?), target, reason },
+        13..=16 => Command::DecideRequest {
+            request: pick(&requests, step.whom)?,
+            approve: !step.which.is_multiple_of(5),
+            reason,
+        },
+        17 => Command::CancelRequest { request: pick(&requests, step.whom)? },
+        18 => Command::UpdateUser {
+            user: principal,
+            name: None,
+            upn: None,
+            enabled: Some(!step.which.is_multiple_of(3)),
+            person: None,
+        },
+        19 => Command::AddMember { group: pick(&groups(s), step.which)?, member: principal },
+        20 => Command::RemoveMember { group: pick(&groups(s), step.which)?, member: principal },
+        21 => {
+            let stages = vec![Stage::one_of(vec![Approver::User(principal), Approver::Group(s.id("security"))])];
+            let approval = Approval {
+                required: step.which.is_multiple_of(2),
+                required_for_extension: false,
+                asker_reason: true,
+                stages,
+            };
+            let changes = vec![
+                RuleChange::Approval(approval),
+                RuleChange::ActivationExpiration { span_max: Span::from_minutes(u32::from(step.who) + 5) },
+            ];
+            Command::ChangeRules { role: target.role_id(), changes }
+        }
+        22 => Command::DeleteUnit { unit: UNIT },
+        _ => Command::CreateUnit { unit: UNIT, name: "unit".into(), description: "".into() },
+    })
+}
+
+fn groups(s: &Story) -> Vec<PrincipalId> {
+    s.state.principals.values().filter(|p| p.group().is_some()).map(|p| p.id).collect()
+}
+
+fn begin() -> Story {
+    let mut s = Story::with_ana_eligible();
+    let ops = Command::CreateGroup {
+        group: PrincipalId::from_u128(120),
+        name: "ops".into(),
+        description: "".into(),
+        role_assignable: true,
+        owners: vec![],
+        members: vec![s.id("eve"), s.id("ben")],
+    };
+    s.by("dana", ops).expect("ops");
+    let eligible = s.make_eligible("ops", ROOT);
+    s.by("dana", eligible).expect("eligible");
+    s
+}
+
+/// The laws, read off the log and the state with nothing but loops.
+fn check(s: &Story) -> Result<(), TestCaseError> {
+    let person = |id: PrincipalId| s.state.person_of(id);
+    let mut closed: BTreeSet<RequestId> = BTreeSet::new();
+    let mut asked: BTreeMap<RequestId, (PrincipalId, Option<PrincipalId>)> = BTreeMap::new();
+    let mut deciders: BTreeMap<RequestId, Vec<PersonId>> = BTreeMap::new();
+    for (meta, event) in &s.log {
+        match event {
+            Event::ActivationScheduled { ask: Some(ask), .. } | Event::ActivationBegan { ask: Some(ask), .. } => {
+                // Law 4: no role here is ever without these rules.
+                prop_assert!(ask.reason.is_some() && ask.ticket.is_some() && ask.mfa.is_some());
+            }
+            Event::ApprovalAsked { ask, .. } => {
+                prop_assert!(ask.reason.is_some() && ask.ticket.is_some() && ask.mfa.is_some());
+                asked.insert(ask.request, (ask.subject, ask.by));
+            }
+            Event::RequestApproved { request, by, .. } | Event::RequestDenied { request, by, .. } => {
+                let (subject, asker) = asked[request];
+                // Law 3: nobody decides their own request, and deciders are distinct persons.
+                prop_assert!(*by != subject && Some(*by) != asker);
+                if let Some(p) = person(*by) {
+                    prop_assert!(person(subject) != Some(p));
+                    let list = deciders.entry(*request).or_default();
+                    prop_assert!(!list.contains(&p), "one person decided twice");
+                    list.push(p);
+                }
+                if matches!(event, Event::RequestDenied { .. }) {
+                    closed.insert(*request);
+                }
+            }
+            Event::RequestCanceled { request, .. }
+            | Event::RequestTimedOut { request }
+            | Event::RequestFailed { request, .. } => {
+                closed.insert(*request);
+            }
+            _ => {}
+        }
+        match event {
+            Event::ActivationBegan { request, ends, .. } => {
+                // Law 9: what was denied, cancelled or expired never leads to a grant. Law 2: no longer than a day.
+                prop_assert!(!closed.contains(request));
+                prop_assert!(ends.since(meta.at) <= Span::from_hours(24) && *ends > meta.at);
+            }
+            _ => {}
+        }
+    }
+    for a in s.state.assignments.values() {
+        let Some(from) = a.from else { continue };
+        // Laws 2 and 6: an activation has an eligibility that reaches its holder, and does not outlive it.
+        let e = s.state.eligibilities.get(&from);
+        prop_assert!(e.is_some(), "{:?} has lost its eligibility", a.id);
+        if let Some(e) = e {
+            let direct = e.principal == a.principal;
+            let by_group = s
+                .state
+                .principals
+                .get(&e.principal)
+                .and_then(|p| p.group())
+                .is_some_and(|g| g.members.contains(&a.principal));
+            prop_assert!(direct || by_group);
+            prop_assert!(e.ends.is_none_or(|end| a.ends.is_some_and(|x| x <= end)));
+        }
+        prop_assert!(s.state.principals.get(&a.principal).is_some_and(|p| p.enabled), "disabled people run nothing");
+        prop_assert!(a.ends.is_some());
+    }
+    // Laws 1 and 10: holding is having an assignment whose window contains now, no more and no less.
+    for p in s.state.principals.values() {
+        for target in targets() {
+            let naive = p.enabled
+                && s.state.assignments.values().any(|a| {
+                    let direct = a.principal == p.id;
+                    let by_group = s
+                        .state
+                        .principals
+                        .get(&a.principal)
+                        .is_some_and(|g| g.group().is_some_and(|x| x.role_assignable && x.members.contains(&p.id)));
+                    let scope = a.target.scope() == Scope::Tenant || a.target.scope() == target.scope();
+                    (direct || by_group)
+                        && a.target.role_id() == target.role_id()
+                        && scope
+                        && a.starts <= s.now
+                        && a.ends.is_none_or(|end| s.now < end)
+                });
+            let held = crate::holds::holds(&s.state, p.id, target.role_id(), target.scope(), s.now);
+            prop_assert_eq!(held, naive, "{:?} {:?}", p.id, target);
+        }
+    }
+    // Law 7: there is always a way in.
+    let way_in = s.state.principals.values().any(|p| {
+        p.enabled
+            && p.emergency()
+            && s.state
+                .assignments
+                .values()
+                .any(|a| a.principal == p.id && a.target == GLOBAL && a.ends.is_none() && a.from.is_none())
+    });
+    prop_assert!(way_in);
+    Ok(())
+}
+
+fn replay(log: &[(crate::state::Meta, Event)]) -> State {
+    let mut state = State::empty(TenantId::from_u128(1));
+    for (meta, event) in log {
+        state.apply(meta, event);
+    }
+    state
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_laws_hold_over_random_histories(steps in prop::collection::vec(step(), 1..120)) {
+        let mut s = begin();
+        for step in &steps {
+            let to = s.now + Span::from_minutes(u32::from(step.minutes));
+            s.until(to);
+            let Some(command) = command(&s, step) else { continue };
+            let who = if matches!(step.what, 0..=6 | 18..=23) && !step.who.is_multiple_of(8) {
+                if s.holds("dana", GLOBAL) { "dana" } else { "emergency-1" }
+            } else {
+                PEOPLE[usize::from(step.who) % PEOPLE.len()]
+            };
+            let before = s.rights();
+            let n = s.log.len();
+            if s.by(who, command).is_err() {
+                prop_assert_eq!(&s.rights(), &before, "a refusal changes no right");
+                prop_assert!(s.log.len() <= n + 1);
+            }
+            check(&s)?;
+        }
+        // Law 5: the state is the fold of the log at any prefix, and a snapshot carries all of it.
+        prop_assert!(replay(&s.log) == s.state);
+        let half = replay(&s.log[..s.log.len() / 2]);
+        let mut again = State::from_snapshot(&half.to_snapshot()).map_err(TestCaseError::fail)?;
+        prop_assert!(again == half);
+        for (meta, event) in &s.log[s.log.len() / 2..] {
+            again.apply(meta, event);
+        }
+        prop_assert!(again == s.state);
+        // Law 10: let everything run out.
+        let end: Time = s.now + Span::from_days(400);
+        s.until(end);
+        check(&s)?;
+        prop_assert!(s.state.assignments.values().all(|a| a.ends.is_none_or(|e| e > s.now)));
+        prop_assert!(s.state.requests.values().all(|r| r.status != Status::PendingApproval));
+    }
+
+    #[test]
+    fn a_dry_run_and_the_real_thing_agree(steps in prop::collection::vec(step(), 1..60)) {
+        let mut s = begin();
+        for step in &steps {
+            let to = s.now + Span::from_minutes(u32::from(step.minutes));
+            s.until(to);
+            let Some(command) = command(&s, step) else { continue };
+            let who = PEOPLE[usize::from(step.who) % PEOPLE.len()];
+            let caller = s.caller(who);
+            let cx = s.context(caller.clone());
+            let dry = crate::decide::decide(&s.state, &command, &cx).answer;
+            let real = s.run(caller, command);
+            prop_assert_eq!(dry.is_ok(), real.is_ok(), "{}", format!("{dry:?} {real:?}"));
+        }
+    }
+}
