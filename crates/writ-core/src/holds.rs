@@ -60,8 +60,15 @@ pub fn contains(state: &State, outer: Scope, inner: Scope) -> bool {
 }
 
 /// Whether a principal holds a role at a scope now.
+///
+/// The same answer as looking through [`held`], in the order that ends soonest: most principals hold nothing now.
 pub fn holds(state: &State, principal: PrincipalId, role: RoleId, scope: Scope, now: Time) -> bool {
-    held(state, principal, now).any(|a| a.target.role_id() == role && contains(state, a.target.scope(), scope))
+    let says = |a: &Arc<Assignment>| {
+        a.target.role_id() == role && a.in_window(now) && contains(state, a.target.scope(), scope)
+    };
+    sources(state, principal).any(|p| state.held_by(p).assignments.iter().any(says))
+        && enabled(state, principal)
+        && state.roles.get(&role).is_some_and(|r| r.enabled)
 }
 
 /// What a principal may do now in Writ itself, over the object or the tenant named by the scope.

@@ -4,14 +4,16 @@
 //! Always: a figure and its limit are measured in turns, so that other work on the machine hits both.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the monotonic clock; nothing of the server does")]
 
+mod holds;
 mod limits;
+mod population;
 mod report;
 
 use report::{Failed, Report};
 
 type Section = fn(&mut Report) -> Result<(), Failed>;
 
-const SECTIONS: &[(&str, Section)] = &[("limits", limits::run)];
+const SECTIONS: &[(&str, Section)] = &[("limits", limits::run), ("holds", holds::run)];
 
 fn main() -> Result<(), Failed> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();

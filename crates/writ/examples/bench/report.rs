@@ -111,6 +111,19 @@ pub(crate) fn count(number: f64) -> String {
     out
 }
 
+/// Bytes of memory this process has in use.
+pub(crate) fn memory() -> Result<u64, Failed> {
+    let told = std::fs::read_to_string("/proc/self/status")?;
+    let line = told.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("the kernel tells no memory")?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kibibytes * 1024)
+}
+
+/// `183 MB`
+pub(crate) fn bytes(number: u64) -> String {
+    format!("{} MB", count(number as f64 / 1e6))
+}
+
 /// `0.82 ms`, `1.4 µs`, `2.1 s`
 pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs_f64();
