@@ -118,9 +118,14 @@ impl Story {
     }
 
     pub(crate) fn caller(&self, name: &str) -> Caller {
+        self.caller_for(self.id(name))
+    }
+
+    pub(crate) fn caller_for(&self, id: PrincipalId) -> Caller {
+        let emergency = self.state.principals.get(&id).is_some_and(|p| p.emergency());
         let mfa = self.mfa_age.map(|age| self.now.before(age));
-        let proof = Proof { signed_in: mfa, mfa, emergency: name.starts_with("emergency"), contexts: Vec::new() };
-        Caller::signed_in(Uuid::from_u128(7), self.id(name), Via::Api, proof)
+        let proof = Proof { signed_in: mfa, mfa, emergency, contexts: Vec::new() };
+        Caller::signed_in(Uuid::from_u128(7), id, Via::Api, proof)
     }
 
     /// Somebody gives a command; what follows is applied.

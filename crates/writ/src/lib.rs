@@ -3,8 +3,8 @@
 
 pub mod cli;
 pub mod clock;
-pub mod engine;
 pub mod config;
+pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod names;
