@@ -4,4 +4,6 @@
 pub mod api;
 pub mod graph;
 pub mod problem;
+pub mod refused;
 pub mod router;
+pub mod session;

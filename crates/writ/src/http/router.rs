@@ -5,7 +5,11 @@
 //! Always: every answer carries `request-id` and `client-request-id`; no error leaves in another shape; no answer is
 //! cached or framed unless a page says otherwise.
 
+use super::graph::page::PageKey;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
+use crate::engine::Engine;
+use crate::identity::session::Sessions;
+use crate::identity::token::{Terms, Tokens};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -20,6 +24,32 @@ use writ_core::time::Time;
 pub const BODY_MAX: usize = 256 * 1024;
 /// The longest any answer may take; longer than the longest poll of a host agent (30 s).
 pub const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Everything the routes work with. `server.rs` puts it together.
+#[derive(Clone)]
+pub struct App {
+    /// Commands in, states out.
+    pub engine: Engine,
+    /// Signs and verifies access tokens.
+    pub tokens: Arc<Tokens>,
+    /// What an access token must say.
+    pub terms: Arc<Terms>,
+    /// Sign-in sessions.
+    pub sessions: Sessions,
+    /// Signs page tokens.
+    pub pages: PageKey,
+    /// The address people and programs reach the server by, without a path; by default the one each caller used.
+    pub public: Option<Arc<str>>,
+    /// Whether the server itself speaks TLS.
+    pub tls: bool,
+}
+
+/// All routes, in what every request passes through.
+pub fn router(app: App) -> Router {
+    let engine = app.engine.clone();
+    let routes = Router::new().merge(super::graph::routes()).with_state(app);
+    shell(routes, Arc::new(move || engine.now()))
+}
 
 /// Where the moment in an error comes from.
 pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;

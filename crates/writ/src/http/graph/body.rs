@@ -204,6 +204,25 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl Fields<'_> {
+    /// The object that `@odata.id` refers to, as `$ref` bodies have it.
+    pub fn reference(&self) -> Result<uuid::Uuid, Problem> {
+        id_in_reference(self.required("@odata.id")?)
+    }
+}
+
+/// The id at the end of a reference: `https://…/v1.0/directoryObjects/{id}`, `…/users/{id}`, or `{id}` alone. The host
+/// is not looked at: clients write the one they know.
+pub fn id_in_reference(url: &str) -> Result<uuid::Uuid, Problem> {
+    let last = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
+    uuid::Uuid::try_parse(last).map_err(|_| {
+        Problem::bad_request(format!(
+            "Invalid URL specified for @odata.id: '{}'. It ends with an object's id.",
+            shown(url)
+        ))
+    })
+}
+
 /// Reads any JSON value, strictly.
 #[derive(Clone, Copy)]
 struct Strict {

@@ -1,7 +1,43 @@
 //! Microsoft Graph's resources, in Graph's words and shapes: a request becomes a command or a query, and what comes
 //! back becomes an answer. No rule about who may do or see what is in here: writing is judged by the core's
 //! `decide`, reading by its `may`.
+//!
+//! One file per resource; each says in a table which properties it has and in another which routes. `dispatch` finds
+//! the route, `ask` is what a handler works with, `odata` and `page` do the rest.
 
+pub mod approvals;
+pub mod ask;
+pub mod batch;
 pub mod body;
+pub mod devices;
+pub mod directory_objects;
+pub mod dispatch;
+pub mod groups;
+pub mod ids;
+pub mod instances;
 pub mod odata;
+pub mod organization;
 pub mod page;
+pub mod policies;
+pub mod policy_rules;
+pub mod role_definitions;
+pub mod route;
+pub mod schedule_requests;
+pub mod schedules;
+pub mod service_principals;
+pub mod targets;
+pub mod units;
+pub mod users;
+
+use super::router::App;
+use axum::Router;
+use axum::routing::any;
+
+/// Everything below `/v1.0` and `/beta`.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1.0", any(dispatch::v1))
+        .route("/v1.0/{*path}", any(dispatch::v1))
+        .route("/beta", any(dispatch::beta))
+        .route("/beta/{*path}", any(dispatch::beta))
+}

@@ -1,0 +1,297 @@
+//! One request to Graph's part of the API: who asks, for what, at which moment; and the answers there are.
+//! Reads look at one frozen moment and pass `may`; writes become commands.
+
+use super::body::JsonBody;
+use super::dispatch::{Version, again};
+use super::odata::options::{Of, Query};
+use super::odata::render::render;
+use super::odata::{Entity, Linked, Row};
+use super::page::{Place, Shape, page};
+pub use super::route::Route;
+use crate::engine::Wrong;
+use crate::http::problem::{Ids, Problem};
+use crate::http::refused::{Part, problem};
+use crate::http::router::App;
+use axum::body::Bytes;
+use serde_json::{Map, Value as Json, json};
+use std::str::FromStr;
+use std::sync::Arc;
+use writ_core::command::{Caller, Command};
+use writ_core::decide::{Answer as Decided, Context};
+use writ_core::ids::PrincipalId;
+use writ_core::may::{self, View, may};
+use writ_core::state::{Held, Request, State};
+use writ_core::time::Time;
+
+/// What a handler that writes returns.
+pub type Written = Result<Answer, Problem>;
+
+/// One frozen moment: what is read in one request is all as it was then.
+#[derive(Clone)]
+pub struct Moment {
+    /// Everything that is so.
+    pub state: Arc<State>,
+    /// The time.
+    pub now: Time,
+    /// Who looks, for what only concerns them (`assignedToMe`).
+    pub me: Option<PrincipalId>,
+}
+
+/// A request.
+pub struct Ask {
+    /// The server.
+    pub app: App,
+    /// Who asks.
+    pub caller: Caller,
+    /// The moment at which it is answered, if it only reads.
+    pub moment: Moment,
+    /// The absolute URL of the version: `https://host/v1.0`.
+    pub base: String,
+    /// The absolute URL that was asked for, without the query part.
+    pub url: String,
+    /// The query part, as it came.
+    pub raw: String,
+    /// What the path's parameters are.
+    pub parameters: Vec<(&'static str, String)>,
+    /// Whether only the number of rows is wanted (`/$count`).
+    pub counting: bool,
+    /// The body.
+    pub bytes: Bytes,
+    /// The request's ids.
+    pub ids: Ids,
+    /// Graph's version.
+    pub version: Version,
+    /// Scheme and host as the caller knows them.
+    pub origin: String,
+}
+
+/// An answer that is a success.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// 200 with a body.
+    Found(Json),
+    /// 201 with what was made.
+    Made(Json),
+    /// 204
+    Nothing,
+    /// 200 with a bare number.
+    Count(u64),
+}
+
+/// For whom a list is: `filterByCurrentUser`'s parameter, or nobody in particular.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// All that may be seen.
+    Everybody,
+    /// What is about the caller.
+    Principal,
+    /// What the caller made.
+    CreatedBy,
+    /// What the caller may decide.
+    Approver,
+}
+
+impl Ask {
+    /// A parameter of the path.
+    pub fn at(&self, name: &str) -> &str {
+        self.parameters.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v)
+    }
+
+    /// A parameter of the path that is an id. What is no id names nothing.
+    pub fn id_at<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        self.at(name).parse().map_err(|_| self.missing(name))
+    }
+
+    /// The answer that there is nothing of that name.
+    pub fn missing(&self, name: &str) -> Problem {
+        Problem::not_found(self.at(name))
+    }
+
+    /// Who asks.
+    pub fn me(&self) -> Result<PrincipalId, Problem> {
+        self.caller
+            .principal
+            .ok_or_else(|| Problem::bad_request("/me request is only valid with delegated authentication flow."))
+    }
+
+    /// The body as JSON.
+    pub fn body(&self) -> Result<JsonBody, Problem> {
+        JsonBody::parse(&self.bytes, false)
+    }
+
+    /// How much of something the caller may see.
+    pub fn reads(&self, query: may::Query) -> Result<View, Problem> {
+        may(&self.moment.state, query, &self.context()).map_err(|r| Problem::from(&r))
+    }
+
+    /// Whether a request may be seen.
+    pub fn sees_request(&self, request: &Request, view: View) -> bool {
+        may::may_see_request(&self.moment.state, request, view, &self.context())
+    }
+
+    /// Whether something held by a principal may be seen.
+    pub fn sees_held(&self, principal: PrincipalId, view: View) -> bool {
+        may::may_see_held(&self.moment.state, principal, view)
+    }
+
+    fn context(&self) -> Context {
+        let mut context = self.app.engine.context(&self.caller);
+        context.now = self.moment.now;
+        context
+    }
+
+    /// `filterByCurrentUser`'s parameter, which must be one of these.
+    pub fn current_user(&self, allowed: &[&str]) -> Result<Whose, Problem> {
+        let on = self.at("on");
+        match allowed.iter().find(|a| a.eq_ignore_ascii_case(on)) {
+            Some(&"principal" | &"target") => Ok(Whose::Principal),
+            Some(&"createdBy") => Ok(Whose::CreatedBy),
+            Some(&"approver") => Ok(Whose::Approver),
+            _ => Err(Problem::bad_request(format!("The value of 'on' must be one of: {}.", allowed.join(", ")))),
+        }
+    }
+
+    /// The principal for whom a list is, if it is for one: what others hold in it is held through a group.
+    pub fn seen_by(&self, whose: Whose) -> Option<PrincipalId> {
+        if whose == Whose::Everybody { None } else { self.moment.me }
+    }
+
+    /// What is held, of the principals that the query or the function pins; `None` when neither pins any.
+    pub fn held<'a, T>(&'a self, query: &Query, whose: Whose, pick: fn(&Held) -> &Vec<Arc<T>>) -> Option<Vec<&'a T>> {
+        let state = &self.moment.state;
+        let of: Vec<PrincipalId> = match (whose, self.moment.me) {
+            (Whose::Everybody, _) => query.pins("principalId")?.iter().filter_map(|p| p.parse().ok()).collect(),
+            (_, None) => Vec::new(),
+            (_, Some(me)) => {
+                let passes = |g: &PrincipalId| {
+                    state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
+                };
+                let groups = state.groups_of.get(&me).into_iter().flatten().copied().filter(passes);
+                std::iter::once(me).chain(groups).collect()
+            }
+        };
+        Some(of.iter().flat_map(|p| pick(state.held_by(*p))).map(|held| &**held).collect())
+    }
+
+    /// A list, a page of it, or its length.
+    pub fn list<R: Row, I: Iterator<Item = R>>(
+        &self,
+        entity: &'static Entity,
+        context: &str,
+        rows: impl FnOnce(&Query) -> I,
+    ) -> Result<Answer, Problem> {
+        self.list_as(entity, context, Shape::by_id(), rows)
+    }
+
+    /// The same, in another shape.
+    pub fn list_as<R: Row, I: Iterator<Item = R>>(
+        &self,
+        entity: &'static Entity,
+        context: &str,
+        shape: Shape,
+        rows: impl FnOnce(&Query) -> I,
+    ) -> Result<Answer, Problem> {
+        let query = Query::parse(&self.raw, entity, Of::Many)?;
+        let rows = rows(&query);
+        if self.counting {
+            let holds = |row: &R| query.filter.as_ref().is_none_or(|f| f.holds(row));
+            return Ok(Answer::Count(rows.filter(holds).count() as u64));
+        }
+        let caller = self.caller.principal.unwrap_or(PrincipalId::from_u128(0));
+        let place = Place { caller, url: &self.url, raw: &self.raw };
+        let page = page(rows, &query, &shape, &self.app.pages, &place)?;
+        let mut out = Map::new();
+        out.insert("@odata.context".into(), json!(self.context_url(context)));
+        if let Some(count) = page.count {
+            out.insert("@odata.count".into(), json!(count));
+        }
+        if let Some(next) = page.next {
+            out.insert("@odata.nextLink".into(), json!(next));
+        }
+        out.insert("value".into(), Json::Array(page.rows));
+        Ok(Answer::Found(Json::Object(out)))
+    }
+
+    /// One resource; or, when the path goes on with a link's name, what the link leads to.
+    pub fn one(&self, entity: &'static Entity, context: &str, row: &dyn Row) -> Result<Answer, Problem> {
+        let name = self.at("link");
+        if !name.is_empty() {
+            let entity = row.entity();
+            let link = entity.links.iter().find(|l| l.name.eq_ignore_ascii_case(name));
+            let link = link.ok_or_else(|| Problem::unknown_segment(name))?;
+            return self.follow(row, link);
+        }
+        let query = Query::parse(&self.raw, entity, Of::One)?;
+        Ok(Answer::Found(self.shown(&query, context, row, false)))
+    }
+
+    /// What a link leads to: one resource, or a list with all its options.
+    fn follow(&self, row: &dyn Row, link: &'static super::odata::Link) -> Result<Answer, Problem> {
+        let whole = if link.mixed { "directoryObjects" } else { link.to.name };
+        match row.link(link.name) {
+            Linked::Many(rows) => {
+                let shape = Shape::by_id();
+                let shape = if link.mixed { shape.typed() } else { shape };
+                self.list_as(link.to, whole, shape, |_| rows.into_iter())
+            }
+            Linked::One(Some(target)) => {
+                let query = Query::parse(&self.raw, link.to, Of::One)?;
+                Ok(Answer::Found(self.shown(&query, &format!("{whole}/$entity"), &*target, link.mixed)))
+            }
+            Linked::One(None) => Err(Problem::not_found(link.name)),
+        }
+    }
+
+    /// A list behind a fixed link.
+    pub fn links(&self, row: &dyn Row, name: &str) -> Result<Answer, Problem> {
+        let link = row.entity().links.iter().find(|l| l.name == name).ok_or_else(|| Problem::unknown_segment(name))?;
+        self.follow(row, link)
+    }
+
+    /// What was made, as 201.
+    pub fn created<R: Row>(&self, entity: &'static Entity, context: &str, row: Option<&R>) -> Written {
+        let row = row.ok_or_else(Problem::internal)?;
+        Ok(Answer::Made(self.shown(&Query::plain(entity), context, row, false)))
+    }
+
+    fn shown(&self, query: &Query, context: &str, row: &dyn Row, typed: bool) -> Json {
+        let mut out = Map::new();
+        out.insert("@odata.context".into(), json!(self.context_url(context)));
+        out.extend(render(row, query, typed));
+        Json::Object(out)
+    }
+
+    fn context_url(&self, context: &str) -> String {
+        format!("{}/$metadata#{context}", self.base)
+    }
+
+    /// Does what a command says, and gives the moment after it.
+    pub async fn submit(&self, command: Command) -> Result<Moment, Problem> {
+        self.submit_as(command, Part::Directory).await.map(|(moment, _)| moment)
+    }
+
+    /// The same, in another part of Graph, with the core's answer.
+    pub async fn submit_as(&self, command: Command, part: Part) -> Result<(Moment, Decided), Problem> {
+        match self.app.engine.submit(command, again(&self.caller)).await {
+            Ok(done) => {
+                let moment =
+                    Moment { state: self.app.engine.state(), now: self.app.engine.now(), me: self.caller.principal };
+                Ok((moment, done.answer))
+            }
+            Err(Wrong::Refused(refusal)) => Err(problem(&refusal, part)),
+            Err(Wrong::Fault(fault)) => {
+                tracing::error!(%fault, "a command was not carried out");
+                Err(Problem::unavailable("The server cannot store changes right now; ask again.", 5))
+            }
+        }
+    }
+
+    /// What a command would do: the same judgement, nothing kept.
+    pub fn rehearse(&self, command: &Command, part: Part) -> Result<(Moment, Decided), Problem> {
+        let decision = self.app.engine.rehearse(command, &self.caller);
+        let answer = decision.answer.map_err(|refusal| problem(&refusal, part))?;
+        let context = self.context();
+        let state = writ_core::decide::after(&self.moment.state, &decision.events, &context);
+        Ok((Moment { state: Arc::new(state), ..self.moment.clone() }, answer))
+    }
+}

@@ -1,0 +1,140 @@
+//! `$batch`: up to twenty requests in one, each answered as if it had come alone.
+//! Every one passes the same doors with the same caller; none sees more than it would alone.
+//!
+//! Always: a batch never contains a batch, and the answers together stay within the bound of one answer.
+
+use super::ask::{Answer, Ask, Route, Written};
+use super::body::{Fields, JsonBody};
+use super::dispatch::{Incoming, again, answer};
+use crate::http::problem::{Problem, shown};
+use axum::body::Bytes;
+use http::StatusCode;
+use serde_json::{Map, Value as Json, json};
+
+/// How many requests a batch may have, as in Graph.
+pub const REQUESTS_MAX: usize = 20;
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[Route::post("$batch", |ask| Box::pin(run(ask)))];
+
+/// One request of a batch.
+struct Part {
+    id: String,
+    method: String,
+    url: String,
+    body: Bytes,
+    after: Vec<String>,
+}
+
+async fn run(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let parts = read(&body)?;
+    let mut statuses: Vec<(String, StatusCode)> = Vec::new();
+    let mut responses = Vec::new();
+    for part in parts {
+        let failed = part.after.iter().any(|id| !statuses.iter().any(|(i, s)| i == id && s.is_success()));
+        let result = if failed {
+            Err(Problem::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "FailedDependency",
+                "A request that this one depends on was not answered with success.",
+            ))
+        } else {
+            one(ask, &part).await
+        };
+        let (status, body) = match result {
+            Ok(Answer::Found(json)) => (StatusCode::OK, Some(json)),
+            Ok(Answer::Made(json)) => (StatusCode::CREATED, Some(json)),
+            Ok(Answer::Count(n)) => (StatusCode::OK, Some(json!(n))),
+            Ok(Answer::Nothing) => (StatusCode::NO_CONTENT, None),
+            Err(problem) => (problem.status(), Some(problem.body(ask.app.engine.now(), &ask.ids))),
+        };
+        let mut response = Map::new();
+        response.insert("id".into(), json!(part.id));
+        response.insert("status".into(), json!(status.as_u16()));
+        response.insert("headers".into(), json!({"Content-Type": "application/json", "Cache-Control": "no-store"}));
+        response.insert("body".into(), body.unwrap_or(Json::Null));
+        responses.push(Json::Object(response));
+        statuses.push((part.id, status));
+    }
+    Ok(Answer::Found(json!({ "responses": responses })))
+}
+
+fn read(body: &JsonBody) -> Result<Vec<Part>, Problem> {
+    let requests = body.fields().objects("requests")?;
+    let requests = requests.ok_or_else(|| Problem::bad_request("A value is required for property 'requests'."))?;
+    if requests.is_empty() || requests.len() > REQUESTS_MAX {
+        return Err(Problem::bad_request(format!("A batch has between 1 and {REQUESTS_MAX} requests.")));
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    for fields in &requests {
+        let part = part(fields)?;
+        if parts.iter().any(|p| p.id == part.id) {
+            return Err(Problem::bad_request(format!("Two requests of the batch have the id '{}'.", shown(&part.id))));
+        }
+        if let Some(later) = part.after.iter().find(|id| !parts.iter().any(|p| p.id == **id)) {
+            return Err(Problem::bad_request(format!(
+                "Request '{}' depends on '{}', which does not come before it.",
+                shown(&part.id),
+                shown(later)
+            )));
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+fn part(fields: &Fields<'_>) -> Result<Part, Problem> {
+    // The Python SDK writes depends_on, others dependsOn.
+    let after = match fields.texts("dependsOn")? {
+        Some(after) => after,
+        None => fields.texts("depends_on")?.unwrap_or_default(),
+    };
+    let body = match fields.value("body") {
+        None => Bytes::new(),
+        Some(body @ Json::Object(_)) => Bytes::from(body.to_string()),
+        Some(_) => return Err(Problem::bad_request("A body in a batch must be one JSON object.")),
+    };
+    Ok(Part {
+        id: fields.required("id")?.to_owned(),
+        method: fields.required("method")?.to_owned(),
+        url: fields.required("url")?.to_owned(),
+        body,
+        after: after.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+async fn one(ask: &Ask, part: &Part) -> Written {
+    let (path, raw) = part.url.split_once('?').unwrap_or((&part.url, ""));
+    // Absolute (with any host: clients write the one they know), rooted at the version, or relative to it.
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+        None => path,
+    };
+    let own = ask.version.segment();
+    let inner = path.trim_start_matches('/');
+    let inner = match inner.split_once('/') {
+        Some((version, rest)) if version.eq_ignore_ascii_case(own) => rest,
+        Some((version, _)) if matches!(version, "v1.0" | "beta") => {
+            return Err(Problem::bad_request(format!("This batch is for '{own}', not for '{}'.", shown(version))));
+        }
+        _ => inner,
+    };
+    if inner.trim_matches('/').eq_ignore_ascii_case("$batch") {
+        return Err(Problem::bad_request("A batch cannot contain a batch."));
+    }
+    let method = http::Method::from_bytes(part.method.to_ascii_uppercase().as_bytes())
+        .map_err(|_| Problem::bad_request("A method in a batch is GET, POST, PATCH or DELETE."))?;
+    let incoming = Incoming {
+        app: ask.app.clone(),
+        caller: again(&ask.caller),
+        ids: ask.ids.clone(),
+        version: ask.version,
+        origin: ask.origin.clone(),
+        path: inner.to_owned(),
+        raw: raw.to_owned(),
+        method,
+        body: part.body.clone(),
+    };
+    Box::pin(answer(incoming)).await
+}

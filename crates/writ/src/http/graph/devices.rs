@@ -1,0 +1,58 @@
+//! Devices: the enrolled hosts, as Graph shows machines. Enrolling and removing them is Writ's own and not here.
+
+use super::ask::{Answer, Ask, Route};
+use super::directory_objects::{DIRECTORY_OBJECT, Object};
+use super::odata::{Entity, Link, Property};
+use crate::http::problem::Problem;
+use serde_json::{Value as Json, json};
+use writ_core::directory::Host;
+use writ_core::ids::DeviceId;
+use writ_core::may::Query;
+
+/// A machine.
+pub static DEVICE: Entity = Entity {
+    name: "device",
+    properties: &[
+        Property::id("id"),
+        Property::bool("accountEnabled"),
+        Property::time("approximateLastSignInDateTime"),
+        Property::id("deviceId"),
+        Property::text("displayName"),
+        Property::text("operatingSystem"),
+        Property::text("profileType"),
+        Property::time("registrationDateTime"),
+    ],
+    links: &[Link::many("memberOf", &DIRECTORY_OBJECT).mixed()],
+    special: &[],
+    or: true,
+};
+
+/// A property of a host.
+pub fn property(host: &Host, name: &str) -> Json {
+    match name {
+        "id" | "deviceId" => json!(host.id),
+        "accountEnabled" => json!(true),
+        "approximateLastSignInDateTime" => json!(host.reported),
+        "displayName" => json!(host.name),
+        "operatingSystem" => json!("Linux"),
+        "profileType" => json!("RegisteredDevice"),
+        "registrationDateTime" => json!(host.enrolled),
+        _ => Json::Null,
+    }
+}
+
+/// What is offered.
+pub const ROUTES: &[Route] =
+    &[Route::get("devices", list), Route::get("devices/{id}", one), Route::get("devices/{id}/{link}", one)];
+
+fn list(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    ask.list(&DEVICE, "devices", |_| ask.moment.state.hosts.keys().filter_map(|id| Object::host(&ask.moment, *id)))
+}
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    let id: DeviceId = ask.id_at("id")?;
+    let row = Object::host(&ask.moment, id).ok_or_else(|| ask.missing("id"))?;
+    ask.one(&DEVICE, "devices/$entity", &row)
+}

@@ -1,0 +1,104 @@
+//! What is in the directory, as one mixed kind of resource: users, groups, programs, hosts and units, each answering
+//! with its own type.
+
+use super::ask::Moment;
+use super::odata::{Entity, Linked, Property, Row};
+use super::{devices, groups, service_principals, units, users};
+use serde_json::Value as Json;
+use uuid::Uuid;
+use writ_core::directory::{Host, Kind, Principal, Unit};
+use writ_core::ids::{DeviceId, PrincipalId, UnitId};
+
+/// What everything in the directory has.
+pub static DIRECTORY_OBJECT: Entity = Entity {
+    name: "directoryObject",
+    properties: &[Property::id("id"), Property::time("deletedDateTime").shown()],
+    links: &[],
+    special: &[&users::USER, &groups::GROUP, &service_principals::SERVICE_PRINCIPAL, &devices::DEVICE, &units::UNIT],
+    or: true,
+};
+
+/// Something in the directory.
+#[derive(Clone, Copy)]
+pub struct Object<'a> {
+    /// The moment it is seen at.
+    pub moment: &'a Moment,
+    /// What it is.
+    pub what: What<'a>,
+}
+
+/// What an object is.
+#[derive(Clone, Copy)]
+pub enum What<'a> {
+    /// A user, a group or a program.
+    Principal(&'a Principal),
+    /// A host.
+    Host(&'a Host),
+    /// An administrative unit.
+    Unit(&'a Unit),
+}
+
+impl<'a> Object<'a> {
+    /// The principal with this id.
+    pub fn principal(moment: &'a Moment, id: PrincipalId) -> Option<Self> {
+        moment.state.principals.get(&id).map(|p| Self { moment, what: What::Principal(p) })
+    }
+    /// The host with this id.
+    pub fn host(moment: &'a Moment, id: DeviceId) -> Option<Self> {
+        moment.state.hosts.get(&id).map(|h| Self { moment, what: What::Host(h) })
+    }
+    /// The unit with this id.
+    pub fn unit(moment: &'a Moment, id: UnitId) -> Option<Self> {
+        moment.state.units.get(&id).map(|u| Self { moment, what: What::Unit(u) })
+    }
+    /// Whatever has this id.
+    pub fn any(moment: &'a Moment, id: Uuid) -> Option<Self> {
+        Self::principal(moment, PrincipalId(id))
+            .or_else(|| Self::host(moment, DeviceId(id)))
+            .or_else(|| Self::unit(moment, UnitId(id)))
+    }
+    /// The same as a boxed row.
+    pub fn boxed(self) -> Box<dyn Row + 'a> {
+        Box::new(self)
+    }
+}
+
+impl Row for Object<'_> {
+    fn entity(&self) -> &'static Entity {
+        match &self.what {
+            What::Principal(p) => match &p.kind {
+                Kind::User(_) => &users::USER,
+                Kind::Group(_) => &groups::GROUP,
+                Kind::Service(_) => &service_principals::SERVICE_PRINCIPAL,
+            },
+            What::Host(_) => &devices::DEVICE,
+            What::Unit(_) => &units::UNIT,
+        }
+    }
+
+    fn get(&self, property: &str) -> Json {
+        match &self.what {
+            What::Principal(p) => match &p.kind {
+                Kind::User(user) => users::property(p, user, property),
+                Kind::Group(group) => groups::property(p, group, property),
+                Kind::Service(service) => service_principals::property(p, service, property),
+            },
+            What::Host(host) => devices::property(host, property),
+            What::Unit(unit) => units::property(unit, property),
+        }
+    }
+
+    fn link(&self, name: &str) -> Linked<'_> {
+        match (&self.what, name) {
+            (What::Principal(p), "memberOf") => Linked::Many(groups::direct_groups(self.moment, p.id)),
+            (What::Principal(p), "transitiveMemberOf") => Linked::Many(groups::all_groups(self.moment, p.id)),
+            (What::Principal(p), _) => match p.group() {
+                Some(group) => groups::link(self.moment, p.id, group, name),
+                None => Linked::One(None),
+            },
+            (What::Unit(unit), "members") => Linked::Many(units::members(self.moment, unit)),
+            (What::Host(host), "memberOf") => Linked::Many(units::of_object(self.moment, host.id.0)),
+            _ => Linked::One(None),
+        }
+    }
+}

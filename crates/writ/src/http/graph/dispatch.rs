@@ -1,0 +1,189 @@
+//! From an HTTP request to the resource that answers it, and back.
+//! Who asks is established before anything is looked up, so a stranger learns nothing, not even which paths exist.
+
+use super::ask::{Answer, Ask, Moment};
+use super::route::{Handler, Refused, Route, Verb, find, segments};
+use crate::engine::fresh_id;
+use crate::http::problem::{Ids, Problem};
+use crate::http::router::{App, BODY_MAX};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use writ_core::command::Caller;
+
+/// One of Graph's versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// `v1.0`
+    V1,
+    /// `beta`
+    Beta,
+}
+
+impl Version {
+    /// As it stands in a path.
+    pub const fn segment(self) -> &'static str {
+        match self {
+            Version::V1 => "v1.0",
+            Version::Beta => "beta",
+        }
+    }
+}
+
+/// Every resource's routes.
+pub const ALL: &[&[Route]] = &[
+    super::users::ROUTES,
+    super::groups::ROUTES,
+    super::units::ROUTES,
+    super::devices::ROUTES,
+    super::organization::ROUTES,
+    super::service_principals::ROUTES,
+    super::role_definitions::ROUTES,
+    super::schedule_requests::ROUTES,
+    super::schedules::ROUTES,
+    super::instances::ROUTES,
+    super::approvals::ROUTES,
+    super::policies::ROUTES,
+    super::batch::ROUTES,
+];
+
+/// A request whose caller is known, alone or in a batch.
+pub struct Incoming {
+    /// The server.
+    pub app: App,
+    /// Who asks.
+    pub caller: Caller,
+    /// The request's ids.
+    pub ids: Ids,
+    /// Graph's version.
+    pub version: Version,
+    /// Scheme and host as the caller knows them.
+    pub origin: String,
+    /// The path below the version, as it came.
+    pub path: String,
+    /// The query part, as it came.
+    pub raw: String,
+    /// The method.
+    pub method: Method,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Answers everything below `/v1.0`.
+pub async fn v1(State(app): State<App>, request: Request) -> Response {
+    handle(app, Version::V1, request).await
+}
+
+/// Answers everything below `/beta`.
+pub async fn beta(State(app): State<App>, request: Request) -> Response {
+    handle(app, Version::Beta, request).await
+}
+
+async fn handle(app: App, version: Version, request: Request) -> Response {
+    match received(app, version, request).await {
+        Ok(answer) => response(answer),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn received(app: App, version: Version, request: Request) -> Result<Answer, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, &app).await?;
+    let ids = parts.extensions.get::<Ids>().cloned().ok_or_else(Problem::internal)?;
+    let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::too_large(BODY_MAX))?;
+    let path = parts.uri.path();
+    let path = path.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest).to_owned();
+    let incoming = Incoming {
+        origin: origin(&app, &parts.headers)?,
+        raw: parts.uri.query().unwrap_or_default().to_owned(),
+        method: parts.method,
+        app,
+        caller,
+        ids,
+        version,
+        path,
+        body,
+    };
+    answer(incoming).await
+}
+
+/// Scheme and host for absolute links: the configured address, or the one the caller used.
+fn origin(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
+    if let Some(public) = &app.public {
+        return Ok(public.trim_end_matches('/').to_owned());
+    }
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']');
+    if host.is_empty() || host.len() > 255 || !host.bytes().all(plain) {
+        return Err(Problem::bad_request("The Host header is not a host."));
+    }
+    Ok(format!("{}://{host}", if app.tls { "https" } else { "http" }))
+}
+
+/// Finds the resource and lets it answer.
+pub async fn answer(incoming: Incoming) -> Result<Answer, Problem> {
+    let Incoming { app, caller, ids, version, origin, path, raw, method, body } = incoming;
+    let mut parts = segments(&path)?;
+    let verb = match method {
+        Method::GET => Some(Verb::Get),
+        Method::POST => Some(Verb::Post),
+        Method::PATCH => Some(Verb::Patch),
+        Method::DELETE => Some(Verb::Delete),
+        _ => None,
+    };
+    let counting = verb == Some(Verb::Get) && parts.len() > 1 && parts.last().is_some_and(|s| s == "$count");
+    if counting {
+        parts.pop();
+    }
+    let found = find(ALL, version == Version::Beta, verb, &parts).map_err(|refused| match refused {
+        Refused::Segment(segment) => Problem::unknown_segment(&segment),
+        Refused::Method => Problem::method_not_allowed(&method),
+    })?;
+    let base = format!("{origin}/{}", version.segment());
+    let ask = Ask {
+        moment: Moment { state: app.engine.state(), now: app.engine.now(), me: caller.principal },
+        url: format!("{base}/{}", path.trim_start_matches('/')),
+        parameters: found.parameters,
+        bytes: body,
+        app,
+        caller,
+        ids,
+        version,
+        origin,
+        base,
+        raw,
+        counting,
+    };
+    let answer = match found.route.handler {
+        Handler::Now(read) => read(&ask)?,
+        Handler::Later(wait) => wait(&ask).await?,
+    };
+    match (counting, answer) {
+        (true, Answer::Count(n)) => Ok(Answer::Count(n)),
+        // What is not a list cannot be counted.
+        (true, _) => Err(Problem::unknown_segment("$count")),
+        (false, answer) => Ok(answer),
+    }
+}
+
+/// The same caller for another command.
+pub fn again(caller: &Caller) -> Caller {
+    Caller { command: fresh_id(), ..caller.clone() }
+}
+
+fn response(answer: Answer) -> Response {
+    let json = |status: StatusCode, json: serde_json::Value| {
+        let kind = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(kind))], json.to_string()).into_response()
+    };
+    match answer {
+        Answer::Found(found) => json(StatusCode::OK, found),
+        Answer::Made(made) => json(StatusCode::CREATED, made),
+        Answer::Nothing => StatusCode::NO_CONTENT.into_response(),
+        Answer::Count(n) => {
+            (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))], n.to_string())
+                .into_response()
+        }
+    }
+}

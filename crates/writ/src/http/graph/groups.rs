@@ -1,0 +1,200 @@
+//! Groups, their members and their owners.
+
+use super::ask::{Answer, Ask, Moment, Route, Written};
+use super::body::Fields;
+use super::directory_objects::{DIRECTORY_OBJECT, Object};
+use super::odata::{Entity, Kind, Link, Linked, Property, Row};
+use crate::engine::fresh_id;
+use crate::http::problem::Problem;
+use serde_json::{Value as Json, json};
+use writ_core::command::Command;
+use writ_core::directory::{Group, Principal};
+use writ_core::ids::PrincipalId;
+use writ_core::may::Query;
+
+/// A group.
+pub static GROUP: Entity = Entity {
+    name: "group",
+    properties: &[
+        Property::id("id"),
+        Property::time("deletedDateTime").shown(),
+        Property::time("createdDateTime"),
+        Property::text("description"),
+        Property::text("displayName"),
+        Property::list("groupTypes", &Kind::Text),
+        Property::bool("isAssignableToRole"),
+        Property::text("mail").shown(),
+        Property::bool("mailEnabled"),
+        Property::text("mailNickname"),
+        Property::bool("securityEnabled"),
+        Property::text("visibility").shown(),
+    ],
+    links: &[
+        Link::many("members", &DIRECTORY_OBJECT).mixed(),
+        Link::many("transitiveMembers", &DIRECTORY_OBJECT).mixed(),
+        Link::many("owners", &DIRECTORY_OBJECT).mixed(),
+        Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
+        Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
+    ],
+    special: &[],
+    or: true,
+};
+
+/// A property of a group.
+pub fn property(p: &Principal, group: &Group, name: &str) -> Json {
+    match name {
+        "id" => json!(p.id),
+        "createdDateTime" => json!(p.created),
+        "description" if group.description.is_empty() => Json::Null,
+        "description" => json!(group.description),
+        "displayName" => json!(p.name.shown()),
+        "groupTypes" => json!([]),
+        "isAssignableToRole" => json!(group.role_assignable),
+        "mailEnabled" => json!(false),
+        "mailNickname" => json!(nickname(p.name.shown())),
+        "securityEnabled" => json!(true),
+        _ => Json::Null,
+    }
+}
+
+/// Graph asks for a nickname when a group is created and never uses it for security groups; it is made from the name.
+fn nickname(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
+}
+
+fn principals<'a>(moment: &'a Moment, ids: impl Iterator<Item = PrincipalId>) -> Vec<Box<dyn Row + 'a>> {
+    ids.filter_map(|id| Object::principal(moment, id)).map(Object::boxed).collect()
+}
+
+/// The groups a principal is directly in.
+pub fn direct_groups(moment: &Moment, principal: PrincipalId) -> Vec<Box<dyn Row + '_>> {
+    let mut all = principals(moment, moment.state.groups_of.get(&principal).into_iter().flatten().copied());
+    all.extend(super::units::of_object(moment, principal.0));
+    all
+}
+
+/// The groups a principal is in, through other groups too.
+pub fn all_groups(moment: &Moment, principal: PrincipalId) -> Vec<Box<dyn Row + '_>> {
+    principals(moment, moment.state.groups_above(principal).into_iter())
+}
+
+/// What a group links to.
+pub fn link<'a>(moment: &'a Moment, id: PrincipalId, group: &'a Group, name: &str) -> Linked<'a> {
+    match name {
+        "members" => Linked::Many(principals(moment, group.members.iter().copied())),
+        "owners" => Linked::Many(principals(moment, group.owners.iter().copied())),
+        "transitiveMembers" => Linked::Many(principals(moment, moment.state.everybody_in(id).into_iter())),
+        _ => Linked::One(None),
+    }
+}
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get("groups", list),
+    Route::post("groups", |ask| Box::pin(create(ask))),
+    Route::get("groups/{id}", one),
+    Route::patch("groups/{id}", |ask| Box::pin(update(ask))),
+    Route::delete("groups/{id}", |ask| Box::pin(delete(ask))),
+    Route::get("groups/{id}/{link}", one),
+    Route::post("groups/{id}/members/$ref", |ask| Box::pin(add_member(ask))),
+    Route::delete("groups/{id}/members/{member}/$ref", |ask| Box::pin(remove_member(ask))),
+    Route::post("groups/{id}/owners/$ref", |ask| Box::pin(add_owner(ask))),
+    Route::delete("groups/{id}/owners/{owner}/$ref", |ask| Box::pin(remove_owner(ask))),
+];
+
+fn list(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    ask.list(&GROUP, "groups", |_| {
+        let groups = ask.moment.state.principals.values().filter(|p| p.group().is_some());
+        groups.filter_map(|p| Object::principal(&ask.moment, p.id))
+    })
+}
+
+/// The group that the path names.
+fn named(ask: &Ask) -> Result<PrincipalId, Problem> {
+    let id: PrincipalId = ask.id_at("id")?;
+    let is_group = ask.moment.state.principals.get(&id).is_some_and(|p| p.group().is_some());
+    if is_group { Ok(id) } else { Err(ask.missing("id")) }
+}
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    let row = Object::principal(&ask.moment, named(ask)?).ok_or_else(|| ask.missing("id"))?;
+    ask.one(&GROUP, "groups/$entity", &row)
+}
+
+/// Ids in `members@odata.bind` and `owners@odata.bind`.
+fn bound(fields: &Fields<'_>, name: &str) -> Result<Vec<PrincipalId>, Problem> {
+    let urls = fields.texts(name)?.unwrap_or_default();
+    urls.into_iter().map(|url| super::body::id_in_reference(url).map(PrincipalId)).collect()
+}
+
+async fn create(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let fields = body.fields();
+    if fields.texts("groupTypes")?.is_some_and(|types| !types.is_empty()) || fields.bool("mailEnabled")? == Some(true) {
+        return Err(Problem::bad_request(
+            "Only security groups are offered: groupTypes must be empty and mailEnabled false.",
+        ));
+    }
+    let group = PrincipalId(fresh_id());
+    let command = Command::CreateGroup {
+        group,
+        name: fields.required("displayName")?.to_owned(),
+        description: fields.text("description")?.unwrap_or_default().to_owned(),
+        role_assignable: fields.bool("isAssignableToRole")?.unwrap_or(false),
+        owners: bound(&fields, "owners@odata.bind")?,
+        members: bound(&fields, "members@odata.bind")?,
+    };
+    let moment = ask.submit(command).await?;
+    ask.created(&GROUP, "groups/$entity", Object::principal(&moment, group).as_ref())
+}
+
+async fn update(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let fields = body.fields();
+    if fields.has("isAssignableToRole") {
+        return Err(Problem::new(
+            http::StatusCode::BAD_REQUEST,
+            "Request_BadRequest",
+            "Property 'isAssignableToRole' is read-only: it is fixed when a group is created.",
+        ));
+    }
+    if fields.has("members@odata.bind") || fields.has("owners@odata.bind") {
+        return Err(Problem::bad_request("Members and owners are added one at a time, with POST …/members/$ref."));
+    }
+    let command = Command::UpdateGroup {
+        group: named(ask)?,
+        name: fields.text("displayName")?.map(str::to_owned),
+        description: fields.text("description")?.map(str::to_owned),
+    };
+    ask.submit(command).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn delete(ask: &Ask) -> Written {
+    ask.submit(Command::DeletePrincipal { principal: named(ask)? }).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn add_member(ask: &Ask) -> Written {
+    let member = PrincipalId(ask.body()?.fields().reference()?);
+    ask.submit(Command::AddMember { group: named(ask)?, member }).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn remove_member(ask: &Ask) -> Written {
+    ask.submit(Command::RemoveMember { group: named(ask)?, member: ask.id_at("member")? }).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn add_owner(ask: &Ask) -> Written {
+    let owner = PrincipalId(ask.body()?.fields().reference()?);
+    ask.submit(Command::AddOwner { group: named(ask)?, owner }).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn remove_owner(ask: &Ask) -> Written {
+    ask.submit(Command::RemoveOwner { group: named(ask)?, owner: ask.id_at("owner")? }).await?;
+    Ok(Answer::Nothing)
+}

@@ -1,0 +1,245 @@
+//! Policies: each role's rules, under the ids Graph gives them. There is exactly one policy for each role; it is made
+//! and deleted with the role and can only be edited.
+
+use super::ask::{Answer, Ask, Moment, Route, Written};
+use super::ids::{self, NotAPolicy};
+use super::odata::filter::{Filter, Literal, Op};
+use super::odata::options::{Of, Query as Options};
+use super::odata::{Entity, Link, Linked, Property, Row};
+use super::page::Shape;
+use super::policy_rules::{RULE, RuleRow, change_of};
+use crate::http::problem::Problem;
+use crate::http::refused::Part;
+use http::StatusCode;
+use serde_json::{Value as Json, json};
+use writ_core::command::Command;
+use writ_core::ids::RoleId;
+use writ_core::may::Query;
+
+/// `unifiedRoleManagementPolicy`
+pub static POLICY: Entity = Entity {
+    name: "unifiedRoleManagementPolicy",
+    properties: &[
+        Property::id("id"),
+        Property::text("description"),
+        Property::text("displayName"),
+        Property::bool("isOrganizationDefault"),
+        Property::time("lastModifiedDateTime"),
+        Property::text("scopeId"),
+        Property::text("scopeType"),
+        Property::object("lastModifiedBy", &[Property::text("displayName"), Property::id("id")]),
+    ],
+    links: &[Link::many("rules", &RULE).mixed(), Link::many("effectiveRules", &RULE).mixed()],
+    special: &[],
+    or: true,
+};
+
+/// `unifiedRoleManagementPolicyAssignment`
+pub static POLICY_ASSIGNMENT: Entity = Entity {
+    name: "unifiedRoleManagementPolicyAssignment",
+    properties: &[
+        Property::id("id"),
+        Property::id("policyId"),
+        Property::text("scopeId"),
+        Property::text("scopeType"),
+        Property::id("roleDefinitionId"),
+    ],
+    links: &[Link::one("policy", &POLICY)],
+    special: &[],
+    or: true,
+};
+
+/// The policy of a role, under one of the two names Graph has for its kind.
+#[derive(Clone, Copy)]
+struct Policy<'a> {
+    moment: &'a Moment,
+    role: RoleId,
+    kind: &'static str,
+}
+
+struct PolicyAssignment<'a>(Policy<'a>);
+
+impl Policy<'_> {
+    fn id(&self) -> String {
+        ids::policy(self.kind, self.moment.state.tenant, self.role)
+    }
+
+    fn rules(&self) -> Vec<Box<dyn Row + '_>> {
+        let Some(rules) = self.moment.state.rules.get(&self.role) else { return Vec::new() };
+        RuleRow::all(self.moment, rules).map(|r| Box::new(r) as Box<dyn Row>).collect()
+    }
+}
+
+impl Row for Policy<'_> {
+    fn entity(&self) -> &'static Entity {
+        &POLICY
+    }
+    fn get(&self, property: &str) -> Json {
+        let changed = self.moment.state.rules.get(&self.role).and_then(|r| r.changed);
+        match property {
+            "id" => json!(self.id()),
+            "description" | "displayName" | "scopeType" => json!(self.kind),
+            "isOrganizationDefault" => json!(false),
+            "lastModifiedDateTime" => json!(changed.map(|(at, _)| at)),
+            "lastModifiedBy" => json!(changed.map(|(_, by)| json!({
+                "displayName": self.moment.state.name_of(by), "id": null,
+            }))),
+            "scopeId" => json!("/"),
+            _ => Json::Null,
+        }
+    }
+    fn link(&self, _name: &str) -> Linked<'_> {
+        Linked::Many(self.rules())
+    }
+}
+
+impl Row for PolicyAssignment<'_> {
+    fn entity(&self) -> &'static Entity {
+        &POLICY_ASSIGNMENT
+    }
+    fn get(&self, property: &str) -> Json {
+        match property {
+            "id" => json!(format!("{}_{}", self.0.id(), self.0.role)),
+            "policyId" => json!(self.0.id()),
+            "scopeId" => json!("/"),
+            "scopeType" => json!(self.0.kind),
+            "roleDefinitionId" => json!(self.0.role),
+            _ => Json::Null,
+        }
+    }
+    fn link(&self, _name: &str) -> Linked<'_> {
+        Linked::One(Some(Box::new(self.0)))
+    }
+}
+
+const POLICIES: &str = "policies/roleManagementPolicies";
+const ASSIGNMENTS: &str = "policies/roleManagementPolicyAssignments";
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get(POLICIES, list),
+    Route::get("policies/roleManagementPolicies/{id}", one),
+    Route::patch("policies/roleManagementPolicies/{id}", |ask| Box::pin(update(ask))),
+    Route::get("policies/roleManagementPolicies/{id}/{link}", one),
+    Route::get("policies/roleManagementPolicies/{id}/rules/{rule}", rule),
+    Route::patch("policies/roleManagementPolicies/{id}/rules/{rule}", |ask| Box::pin(update_rule(ask))),
+    Route::get("policies/roleManagementPolicies/{id}/effectiveRules/{rule}", rule),
+    Route::get(ASSIGNMENTS, list_assignments),
+    Route::get("policies/roleManagementPolicyAssignments/{id}", one_assignment),
+    Route::get("policies/roleManagementPolicyAssignments/{id}/{link}", one_assignment),
+];
+
+fn no_provider() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "MissingProvider", "The provider is missing.").wrapped()
+}
+
+/// The provider that a list's filter names: `scopeId` and `scopeType` are mandatory, and say which policies exist.
+fn provider(ask: &Ask, entity: &'static Entity) -> Result<Option<&'static str>, Problem> {
+    let query = Options::parse(&ask.raw, entity, Of::Many)?;
+    let filter = query.filter.as_ref();
+    let scope = filter.and_then(|f| pinned(f, "scopeId")).ok_or_else(no_provider)?;
+    let kind = filter.and_then(|f| pinned(f, "scopeType")).ok_or_else(no_provider)?;
+    Ok(match kind {
+        _ if scope != "/" => None,
+        "directoryrole" => Some("DirectoryRole"),
+        "directory" => Some("Directory"),
+        "group" => None,
+        _ => return Err(no_provider()),
+    })
+}
+
+/// The text that a property must equal for the filter to hold, in lower case.
+fn pinned<'f>(filter: &'f Filter, property: &str) -> Option<&'f str> {
+    match filter {
+        Filter::Compare(path, Op::Eq, Literal::Text(text)) if path.steps == [property] => Some(text),
+        Filter::And(parts) => parts.iter().find_map(|p| pinned(p, property)),
+        _ => None,
+    }
+}
+
+/// The policies of a provider: of the roles that the query pins, or of all.
+fn policies<'a>(ask: &'a Ask, kind: Option<&'static str>, query: &Options) -> Vec<Policy<'a>> {
+    let (moment, Some(kind)) = (&ask.moment, kind) else { return Vec::new() };
+    let roles: Vec<RoleId> = match query.pins("roleDefinitionId") {
+        Some(pinned) => pinned.iter().filter_map(|r| r.parse().ok()).collect(),
+        None => moment.state.rules.keys().copied().collect(),
+    };
+    let known = roles.into_iter().filter(|role| moment.state.rules.contains_key(role));
+    known.map(|role| Policy { moment, role, kind }).collect()
+}
+
+fn list(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Rules)?;
+    let kind = provider(ask, &POLICY)?;
+    ask.list_as(&POLICY, POLICIES, Shape::by_id().usual(999), |query| policies(ask, kind, query).into_iter())
+}
+
+fn list_assignments(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Rules)?;
+    let kind = provider(ask, &POLICY_ASSIGNMENT)?;
+    ask.list_as(&POLICY_ASSIGNMENT, ASSIGNMENTS, Shape::by_id().usual(999), |query| {
+        policies(ask, kind, query).into_iter().map(PolicyAssignment)
+    })
+}
+
+/// The policy that an id names.
+fn named<'a>(ask: &'a Ask, id: &str) -> Result<Policy<'a>, Problem> {
+    match ids::policy_role(id, ask.moment.state.tenant) {
+        Ok((kind, role)) if ask.moment.state.rules.contains_key(&role) => {
+            Ok(Policy { moment: &ask.moment, role, kind })
+        }
+        Err(NotAPolicy::NoProvider) => Err(no_provider()),
+        _ => Err(ask.missing("id")),
+    }
+}
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Rules)?;
+    ask.one(&POLICY, "policies/roleManagementPolicies/$entity", &named(ask, ask.at("id"))?)
+}
+
+fn one_assignment(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Rules)?;
+    // `{policy id}_{role}`: the role stands twice, and both must agree.
+    let id = ask.at("id");
+    let (policy, role) = id.rsplit_once('_').ok_or_else(no_provider)?;
+    let policy = named(ask, policy)?;
+    if role.parse() != Ok(policy.role) {
+        return Err(ask.missing("id"));
+    }
+    ask.one(&POLICY_ASSIGNMENT, "policies/roleManagementPolicyAssignments/$entity", &PolicyAssignment(policy))
+}
+
+fn rule(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Rules)?;
+    let policy = named(ask, ask.at("id"))?;
+    let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
+    let row = RuleRow::all(policy.moment, rules).find(|r| r.id().eq_ignore_ascii_case(ask.at("rule")));
+    let row = row.ok_or_else(|| ask.missing("rule"))?;
+    ask.one(&RULE, "policies/roleManagementPolicies/rules/$entity", &row)
+}
+
+async fn update_rule(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let policy = named(ask, ask.at("id"))?;
+    let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
+    let change = change_of(ask.at("rule"), &body.fields(), rules)?;
+    let command = Command::ChangeRules { role: policy.role, changes: vec![change] };
+    ask.submit_as(command, Part::Directory).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn update(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let policy = named(ask, ask.at("id"))?;
+    let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
+    let parts = body.fields().objects("rules")?.unwrap_or_default();
+    let mut changes = Vec::new();
+    for fields in &parts {
+        changes.push(change_of(fields.required("id")?, fields, rules)?);
+    }
+    let (role, kind) = (policy.role, policy.kind);
+    let (moment, _) = ask.submit_as(Command::ChangeRules { role, changes }, Part::Directory).await?;
+    let policy = Policy { moment: &moment, role, kind };
+    ask.one(&POLICY, "policies/roleManagementPolicies/$entity", &policy)
+}

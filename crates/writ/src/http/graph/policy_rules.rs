@@ -1,0 +1,354 @@
+//! The seventeen rules of a policy, as Graph cuts a role's rules up; reading them, and what a PATCH of one changes.
+//!
+//! Always: a rule's id and type never change; what a PATCH leaves out stays as it is.
+
+use super::ask::Moment;
+use super::body::Fields;
+use super::odata::{Entity, Kind, Property, Row};
+use crate::http::problem::{Problem, shown};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+use writ_core::ids::PrincipalId;
+use writ_core::personal::Personal;
+use writ_core::rules::{AdminSide, Approval, Approver, Context, Notification, RuleChange, Rules, Side, Stage};
+use writ_core::time::Span;
+
+const TARGET: Property = Property::object(
+    "target",
+    &[Property::text("caller"), Property::list("operations", &Kind::Text), Property::text("level")],
+);
+
+/// What all rules have.
+pub static RULE: Entity = Entity {
+    name: "unifiedRoleManagementPolicyRule",
+    properties: &[Property::id("id"), TARGET],
+    links: &[],
+    special: &[&EXPIRATION, &ENABLEMENT, &APPROVAL, &CONTEXT, &NOTIFICATION],
+    or: true,
+};
+static EXPIRATION: Entity = Entity {
+    name: "unifiedRoleManagementPolicyExpirationRule",
+    properties: &[
+        Property::id("id"),
+        Property::bool("isExpirationRequired"),
+        Property::span("maximumDuration"),
+        TARGET,
+    ],
+    links: &[],
+    special: &[],
+    or: true,
+};
+static ENABLEMENT: Entity = Entity {
+    name: "unifiedRoleManagementPolicyEnablementRule",
+    properties: &[Property::id("id"), Property::list("enabledRules", &Kind::Text), TARGET],
+    links: &[],
+    special: &[],
+    or: true,
+};
+static APPROVAL: Entity = Entity {
+    name: "unifiedRoleManagementPolicyApprovalRule",
+    properties: &[Property::id("id"), TARGET, Property::object("setting", &[Property::bool("isApprovalRequired")])],
+    links: &[],
+    special: &[],
+    or: true,
+};
+static CONTEXT: Entity = Entity {
+    name: "unifiedRoleManagementPolicyAuthenticationContextRule",
+    properties: &[Property::id("id"), Property::bool("isEnabled"), Property::text("claimValue"), TARGET],
+    links: &[],
+    special: &[],
+    or: true,
+};
+static NOTIFICATION: Entity = Entity {
+    name: "unifiedRoleManagementPolicyNotificationRule",
+    properties: &[
+        Property::id("id"),
+        Property::text("notificationType"),
+        Property::text("recipientType"),
+        Property::text("notificationLevel"),
+        Property::bool("isDefaultRecipientsEnabled"),
+        Property::list("notificationRecipients", &Kind::Text),
+        TARGET,
+    ],
+    links: &[],
+    special: &[],
+    or: true,
+};
+
+/// The rules in Graph's own order: id, type, caller, level.
+const RULES: [(&str, &Entity, &str, &str); 17] = [
+    ("Expiration_Admin_Eligibility", &EXPIRATION, "Admin", "Eligibility"),
+    ("Enablement_Admin_Eligibility", &ENABLEMENT, "Admin", "Eligibility"),
+    ("Notification_Admin_Admin_Eligibility", &NOTIFICATION, "Admin", "Eligibility"),
+    ("Notification_Requestor_Admin_Eligibility", &NOTIFICATION, "Admin", "Eligibility"),
+    ("Notification_Approver_Admin_Eligibility", &NOTIFICATION, "Admin", "Eligibility"),
+    ("Expiration_Admin_Assignment", &EXPIRATION, "Admin", "Assignment"),
+    ("Enablement_Admin_Assignment", &ENABLEMENT, "Admin", "Assignment"),
+    ("Notification_Admin_Admin_Assignment", &NOTIFICATION, "Admin", "Assignment"),
+    ("Notification_Requestor_Admin_Assignment", &NOTIFICATION, "Admin", "Assignment"),
+    ("Notification_Approver_Admin_Assignment", &NOTIFICATION, "Admin", "Assignment"),
+    ("Expiration_EndUser_Assignment", &EXPIRATION, "EndUser", "Assignment"),
+    ("Enablement_EndUser_Assignment", &ENABLEMENT, "EndUser", "Assignment"),
+    ("Approval_EndUser_Assignment", &APPROVAL, "EndUser", "Assignment"),
+    ("AuthenticationContext_EndUser_Assignment", &CONTEXT, "EndUser", "Assignment"),
+    ("Notification_Admin_EndUser_Assignment", &NOTIFICATION, "EndUser", "Assignment"),
+    ("Notification_Requestor_EndUser_Assignment", &NOTIFICATION, "EndUser", "Assignment"),
+    ("Notification_Approver_EndUser_Assignment", &NOTIFICATION, "EndUser", "Assignment"),
+];
+
+/// One of a role's seventeen rules.
+pub struct RuleRow<'a> {
+    moment: &'a Moment,
+    rules: &'a Rules,
+    number: usize,
+}
+
+impl<'a> RuleRow<'a> {
+    /// All of them, in Graph's order.
+    pub fn all(moment: &'a Moment, rules: &'a Rules) -> impl Iterator<Item = RuleRow<'a>> {
+        (0..RULES.len()).map(move |number| RuleRow { moment, rules, number })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &'static str {
+        RULES[self.number].0
+    }
+
+    /// The administrator's side it is about, if it is about one.
+    fn side(&self) -> Option<&'a AdminSide> {
+        match (RULES[self.number].2, RULES[self.number].3) {
+            ("Admin", "Eligibility") => Some(&self.rules.eligibility),
+            ("Admin", _) => Some(&self.rules.assignment),
+            _ => None,
+        }
+    }
+
+    fn enabled_rules(&self) -> Json {
+        let a = &self.rules.activation;
+        let (mfa, reason, ticket) =
+            self.side().map_or((a.mfa, a.reason, a.ticket), |side| (side.mfa, side.reason, side.ticket));
+        let all = [(mfa, "MultiFactorAuthentication"), (reason, "Justification"), (ticket, "Ticketing")];
+        json!(all.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect::<Vec<_>>())
+    }
+
+    fn setting(&self) -> Json {
+        let approval = &self.rules.activation.approval;
+        let stage = |s: &Stage| {
+            json!({
+                "approvalStageTimeOutInDays": s.timeout_days,
+                "isApproverJustificationRequired": s.reason,
+                "escalationTimeInMinutes": s.escalation_minutes,
+                "isEscalationEnabled": s.escalation,
+                "primaryApprovers": s.approvers.iter().map(|a| self.approver(*a)).collect::<Vec<_>>(),
+                "escalationApprovers": [],
+            })
+        };
+        json!({
+            "isApprovalRequired": approval.required,
+            "isApprovalRequiredForExtension": approval.required_for_extension,
+            "isRequestorJustificationRequired": approval.asker_reason,
+            "approvalMode": if approval.stages.len() > 1 { "Serial" } else { "SingleStage" },
+            "approvalStages": approval.stages.iter().map(stage).collect::<Vec<_>>(),
+        })
+    }
+
+    fn approver(&self, approver: Approver) -> Json {
+        let name = |id: PrincipalId| self.moment.state.name_of(id);
+        match approver {
+            Approver::User(id) => {
+                json!({"@odata.type": "#microsoft.graph.singleUser", "userId": id, "description": name(id)})
+            }
+            Approver::Group(id) => {
+                json!({"@odata.type": "#microsoft.graph.groupMembers", "groupId": id, "description": name(id)})
+            }
+        }
+    }
+
+    fn notification(&self) -> Option<&'a Notification> {
+        self.rules.notifications.iter().find(|n| n.rule == self.id())
+    }
+}
+
+impl Row for RuleRow<'_> {
+    fn entity(&self) -> &'static Entity {
+        RULES[self.number].1
+    }
+
+    fn get(&self, property: &str) -> Json {
+        let (id, _, caller, level) = RULES[self.number];
+        let a = &self.rules.activation;
+        match property {
+            "id" => json!(id),
+            "target" => json!({
+                "caller": caller, "operations": ["all"], "level": level,
+                "inheritableSettings": [], "enforcedSettings": [],
+            }),
+            "isExpirationRequired" => json!(self.side().is_none_or(|s| s.expiration_required)),
+            "maximumDuration" => json!(self.side().map_or(a.span_max, |s| s.span_max)),
+            "enabledRules" => self.enabled_rules(),
+            "setting" => self.setting(),
+            "isEnabled" => json!(a.context.enabled),
+            "claimValue" => json!(a.context.claim),
+            "notificationType" => json!("Email"),
+            "recipientType" => json!(id.split('_').nth(1)),
+            "notificationLevel" => json!(self.notification().map_or("All", |n| n.level.as_str())),
+            "isDefaultRecipientsEnabled" => json!(self.notification().is_none_or(|n| n.default_recipients)),
+            "notificationRecipients" => {
+                let all = self.notification().map(|n| n.recipients.iter().map(Personal::shown).collect::<Vec<_>>());
+                json!(all.unwrap_or_default())
+            }
+            _ => Json::Null,
+        }
+    }
+}
+
+/// What a PATCH of one rule changes. What the body leaves out stays as it is in `old`.
+pub fn change_of(id: &str, fields: &Fields<'_>, old: &Rules) -> Result<RuleChange, Problem> {
+    let found = RULES.iter().find(|(rule, ..)| rule.eq_ignore_ascii_case(id));
+    let Some(&(rule, entity, caller, level)) = found else {
+        return Err(Problem::not_found(id));
+    };
+    let kind = fields.required("@odata.type")?;
+    if !kind.trim_start_matches('#').eq_ignore_ascii_case(&format!("microsoft.graph.{}", entity.name)) {
+        return Err(Problem::bad_request(format!(
+            "The rule '{rule}' is of type '#microsoft.graph.{}', not '{}'.",
+            entity.name,
+            shown(kind)
+        )));
+    }
+    if fields.text("id")?.is_some_and(|own| !own.eq_ignore_ascii_case(rule)) {
+        return Err(Problem::bad_request(format!("The id of rule '{rule}' cannot be changed.")));
+    }
+    let side = match (caller, level) {
+        ("Admin", "Eligibility") => Some((Side::Eligibility, &old.eligibility)),
+        ("Admin", _) => Some((Side::Assignment, &old.assignment)),
+        _ => None,
+    };
+    if std::ptr::eq(entity, &EXPIRATION) {
+        expiration(fields, side, old)
+    } else if std::ptr::eq(entity, &ENABLEMENT) {
+        enablement(fields, side, old)
+    } else if std::ptr::eq(entity, &APPROVAL) {
+        approval(fields, &old.activation.approval).map(RuleChange::Approval)
+    } else if std::ptr::eq(entity, &CONTEXT) {
+        let was = &old.activation.context;
+        let claim = match fields.has("claimValue") {
+            true => fields.text("claimValue")?.filter(|c| !c.is_empty()).map(str::to_owned),
+            false => was.claim.clone(),
+        };
+        Ok(RuleChange::Context(Context { enabled: fields.bool("isEnabled")?.unwrap_or(was.enabled), claim }))
+    } else {
+        notification(rule, fields, old).map(RuleChange::Notification)
+    }
+}
+
+fn expiration(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules) -> Result<RuleChange, Problem> {
+    let span: Option<Span> = fields.span("maximumDuration")?;
+    let required = fields.bool("isExpirationRequired")?;
+    match side {
+        Some((side, was)) => Ok(RuleChange::AdminExpiration {
+            side,
+            required: required.unwrap_or(was.expiration_required),
+            span_max: span.unwrap_or(was.span_max),
+        }),
+        None if required == Some(false) => Err(Problem::bad_request(
+            "An activation always ends: 'isExpirationRequired' must be true for Expiration_EndUser_Assignment.",
+        )),
+        None => Ok(RuleChange::ActivationExpiration { span_max: span.unwrap_or(old.activation.span_max) }),
+    }
+}
+
+fn enablement(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules) -> Result<RuleChange, Problem> {
+    const KNOWN: [&str; 3] = ["MultiFactorAuthentication", "Justification", "Ticketing"];
+    let a = &old.activation;
+    let was = side.map_or((a.mfa, a.reason, a.ticket), |(_, s)| (s.mfa, s.reason, s.ticket));
+    let (mfa, reason, ticket) = match fields.texts("enabledRules")? {
+        None => was,
+        Some(names) => {
+            if let Some(odd) = names.iter().find(|n| !KNOWN.iter().any(|k| k.eq_ignore_ascii_case(n))) {
+                return Err(Problem::bad_request(format!(
+                    "'{}' is not one of the rules that can be enabled: {}.",
+                    shown(odd),
+                    KNOWN.join(", ")
+                )));
+            }
+            let on = |name: &str| names.iter().any(|n| n.eq_ignore_ascii_case(name));
+            (on(KNOWN[0]), on(KNOWN[1]), on(KNOWN[2]))
+        }
+    };
+    Ok(match side {
+        Some((side, _)) => RuleChange::AdminEnablement { side, mfa, reason, ticket },
+        None => RuleChange::ActivationEnablement { mfa, reason, ticket },
+    })
+}
+
+fn approval(fields: &Fields<'_>, was: &Approval) -> Result<Approval, Problem> {
+    let Some(setting) = fields.object("setting")? else { return Ok(was.clone()) };
+    setting.one_of("approvalMode", &["SingleStage", "Serial", "Parallel", "NoApproval"])?;
+    let stages = match setting.objects("approvalStages")? {
+        None => was.stages.clone(),
+        Some(stages) => {
+            stages.iter().enumerate().map(|(i, s)| stage(s, was.stages.get(i))).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(Approval {
+        required: setting.bool("isApprovalRequired")?.unwrap_or(was.required),
+        required_for_extension: setting.bool("isApprovalRequiredForExtension")?.unwrap_or(was.required_for_extension),
+        asker_reason: setting.bool("isRequestorJustificationRequired")?.unwrap_or(was.asker_reason),
+        stages,
+    })
+}
+
+fn stage(fields: &Fields<'_>, was: Option<&Stage>) -> Result<Stage, Problem> {
+    let mut stage = was.cloned().unwrap_or_else(|| Stage::one_of(Vec::new()));
+    let small = |name: &str| -> Result<Option<i32>, Problem> {
+        let wrong = || Problem::bad_request(format!("The value of '{name}' is too large."));
+        fields.number(name)?.map(|n| i32::try_from(n).map_err(|_| wrong())).transpose()
+    };
+    stage.reason = fields.bool("isApproverJustificationRequired")?.unwrap_or(stage.reason);
+    stage.timeout_days = small("approvalStageTimeOutInDays")?.unwrap_or(stage.timeout_days);
+    stage.escalation = fields.bool("isEscalationEnabled")?.unwrap_or(stage.escalation);
+    stage.escalation_minutes = small("escalationTimeInMinutes")?.unwrap_or(stage.escalation_minutes);
+    if let Some(approvers) = fields.objects("primaryApprovers")? {
+        stage.approvers = approvers.iter().map(approver).collect::<Result<_, _>>()?;
+    }
+    Ok(stage)
+}
+
+/// A subject set. Graph takes `id` as well as `userId` and `groupId`.
+fn approver(fields: &Fields<'_>) -> Result<Approver, Problem> {
+    let kind = fields.required("@odata.type")?.trim_start_matches('#').to_ascii_lowercase();
+    let id = |name: &str| -> Result<PrincipalId, Problem> {
+        match fields.id::<Uuid>(name)? {
+            Some(id) => Ok(PrincipalId(id)),
+            None => fields.required_id::<PrincipalId>("id"),
+        }
+    };
+    match kind.as_str() {
+        "microsoft.graph.singleuser" => Ok(Approver::User(id("userId")?)),
+        "microsoft.graph.groupmembers" => Ok(Approver::Group(id("groupId")?)),
+        _ => Err(Problem::bad_request(format!(
+            "'{}' cannot be an approver: #microsoft.graph.singleUser and #microsoft.graph.groupMembers can.",
+            shown(&kind)
+        ))),
+    }
+}
+
+fn notification(rule: &str, fields: &Fields<'_>, old: &Rules) -> Result<Notification, Problem> {
+    let mut new = old.notifications.iter().find(|n| n.rule == rule).cloned().unwrap_or_else(|| Notification {
+        rule: rule.to_owned(),
+        level: "All".into(),
+        default_recipients: true,
+        recipients: Vec::new(),
+    });
+    if let Some(level) = fields.one_of("notificationLevel", &["None", "Critical", "All"])? {
+        level.clone_into(&mut new.level);
+    }
+    new.default_recipients = fields.bool("isDefaultRecipientsEnabled")?.unwrap_or(new.default_recipients);
+    if let Some(addresses) = fields.texts("notificationRecipients")? {
+        // An address belongs to nobody in the directory that could be erased; it is about the nil principal.
+        let about = PrincipalId::from_u128(0);
+        new.recipients = addresses.into_iter().map(|a| Personal::new(about, a)).collect();
+    }
+    Ok(new)
+}

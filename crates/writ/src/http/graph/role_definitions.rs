@@ -1,0 +1,164 @@
+//! Role definitions: the built-in ones, with the names Graph's data gives them, and custom ones.
+
+use super::ask::{Answer, Ask, Moment, Route, Written};
+use super::body::Fields;
+use super::odata::{Entity, Kind, Link, Linked, Property, Row};
+use super::page::Shape;
+use crate::engine::fresh_id;
+use crate::http::problem::Problem;
+use serde_json::{Value as Json, json};
+use writ_core::command::Command;
+use writ_core::ids::RoleId;
+use writ_core::may::Query;
+use writ_core::role::Role;
+
+/// What a role allows.
+const PERMISSION: &[Property] = &[
+    Property::list("allowedResourceActions", &Kind::Text),
+    Property::text("condition"),
+    Property::list("excludedResourceActions", &Kind::Text),
+];
+
+/// A role definition.
+pub static ROLE: Entity = Entity {
+    name: "unifiedRoleDefinition",
+    properties: &[
+        Property::id("id"),
+        Property::text("description"),
+        Property::text("displayName"),
+        Property::bool("isBuiltIn"),
+        Property::bool("isEnabled"),
+        Property::list("resourceScopes", &Kind::Text).shown(),
+        Property::id("templateId"),
+        Property::text("version").shown(),
+        Property::list("rolePermissions", &Kind::Object(PERMISSION)).shown(),
+        Property::bool("isPrivileged").asked(),
+    ],
+    links: &[Link::many("inheritsPermissionsFrom", &ROLE)],
+    special: &[],
+    or: false,
+};
+
+/// A role definition as a row.
+pub struct RoleRow<'a> {
+    /// The moment it is seen at.
+    pub moment: &'a Moment,
+    /// The role.
+    pub role: &'a Role,
+}
+
+impl<'a> RoleRow<'a> {
+    /// The role with this id.
+    pub fn of(moment: &'a Moment, id: RoleId) -> Option<Self> {
+        moment.state.roles.get(&id).map(|role| Self { moment, role })
+    }
+    /// The same as a boxed row.
+    pub fn boxed(self) -> Box<dyn Row + 'a> {
+        Box::new(self)
+    }
+}
+
+impl Row for RoleRow<'_> {
+    fn entity(&self) -> &'static Entity {
+        &ROLE
+    }
+    fn get(&self, property: &str) -> Json {
+        let role = self.role;
+        match property {
+            "id" | "templateId" => json!(role.id),
+            "description" if role.description.is_empty() => Json::Null,
+            "description" => json!(role.description),
+            "displayName" => json!(role.name),
+            "isBuiltIn" => json!(role.built_in),
+            "isEnabled" => json!(role.enabled),
+            "isPrivileged" => json!(role.privileged()),
+            "resourceScopes" => json!(["/"]),
+            "version" if role.built_in => json!("1"),
+            "rolePermissions" => json!([{"allowedResourceActions": role.actions, "condition": null}]),
+            _ => Json::Null,
+        }
+    }
+    fn link(&self, name: &str) -> Linked<'_> {
+        match name {
+            "inheritsPermissionsFrom" => Linked::Many(
+                self.role.inherits.iter().filter_map(|id| RoleRow::of(self.moment, *id)).map(RoleRow::boxed).collect(),
+            ),
+            _ => Linked::One(None),
+        }
+    }
+}
+
+const PATH: &str = "roleManagement/directory/roleDefinitions";
+const ENTITY: &str = "roleManagement/directory/roleDefinitions/$entity";
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get(PATH, list),
+    Route::post(PATH, |ask| Box::pin(create(ask))),
+    Route::get("roleManagement/directory/roleDefinitions/{id}", one),
+    Route::patch("roleManagement/directory/roleDefinitions/{id}", |ask| Box::pin(update(ask))),
+    Route::delete("roleManagement/directory/roleDefinitions/{id}", |ask| Box::pin(delete(ask))),
+    Route::get("roleManagement/directory/roleDefinitions/{id}/{link}", one),
+];
+
+fn list(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Roles)?;
+    // Graph answers with all of them at once.
+    ask.list_as(&ROLE, PATH, Shape::by_id().sorted().usual(999), |_| {
+        ask.moment.state.roles.keys().filter_map(|id| RoleRow::of(&ask.moment, *id))
+    })
+}
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Roles)?;
+    let row = RoleRow::of(&ask.moment, ask.id_at("id")?).ok_or_else(|| ask.missing("id"))?;
+    ask.one(&ROLE, ENTITY, &row)
+}
+
+/// All actions in `rolePermissions`.
+fn actions(fields: &Fields<'_>) -> Result<Option<Vec<String>>, Problem> {
+    let Some(permissions) = fields.objects("rolePermissions")? else { return Ok(None) };
+    let mut all = Vec::new();
+    for permission in permissions {
+        if permission.value("condition").is_some()
+            || permission.list("excludedResourceActions")?.is_some_and(|l| !l.is_empty())
+        {
+            return Err(Problem::bad_request("Custom roles have neither conditions nor excluded actions."));
+        }
+        all.extend(permission.texts("allowedResourceActions")?.unwrap_or_default().into_iter().map(str::to_owned));
+    }
+    Ok(Some(all))
+}
+
+async fn create(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let fields = body.fields();
+    let role = RoleId(fresh_id());
+    let command = Command::CreateRole {
+        role,
+        name: fields.required("displayName")?.to_owned(),
+        description: fields.text("description")?.unwrap_or_default().to_owned(),
+        actions: actions(&fields)?.unwrap_or_default(),
+    };
+    let moment = ask.submit(command).await?;
+    ask.created(&ROLE, ENTITY, RoleRow::of(&moment, role).as_ref())
+}
+
+async fn update(ask: &Ask) -> Written {
+    let body = ask.body()?;
+    let fields = body.fields();
+    let command = Command::UpdateRole {
+        role: ask.id_at("id")?,
+        name: fields.text("displayName")?.map(str::to_owned),
+        description: fields.text("description")?.map(str::to_owned),
+        actions: actions(&fields)?,
+        enabled: fields.bool("isEnabled")?,
+    };
+    ask.submit(command).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn delete(ask: &Ask) -> Written {
+    ask.submit(Command::DeleteRole { role: ask.id_at("id")? }).await?;
+    Ok(Answer::Nothing)
+}

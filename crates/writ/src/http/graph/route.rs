@@ -1,0 +1,233 @@
+//! Which paths there are. Every resource lists its own; here a request's path finds its handler, or the first
+//! segment that names nothing.
+//!
+//! Always: segments match in any case, as Graph's do; a more literal route wins over one with parameters.
+
+use super::ask::{Answer, Ask};
+use crate::http::problem::Problem;
+use percent_encoding::percent_decode_str;
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a handler that changes something, or has to wait, returns.
+pub type Later<'a> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'a>>;
+
+/// A method that some route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+/// In which of Graph's versions a route exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// v1.0 and beta.
+    Both,
+    /// beta only.
+    Beta,
+}
+
+/// What answers.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Answers from one frozen moment.
+    Now(fn(&Ask) -> Result<Answer, Problem>),
+    /// Has to wait for something.
+    Later(for<'a> fn(&'a Ask) -> Later<'a>),
+}
+
+/// One method at one path.
+#[derive(Clone, Copy)]
+pub struct Route {
+    /// The method.
+    pub verb: Verb,
+    /// The path below the version: literal segments, `{name}` for one segment, `name(parameter)` for a function.
+    pub path: &'static str,
+    /// Where it exists.
+    pub versions: Versions,
+    /// What answers.
+    pub handler: Handler,
+}
+
+impl Route {
+    /// GET, from one frozen moment.
+    pub const fn get(path: &'static str, handler: fn(&Ask) -> Result<Answer, Problem>) -> Self {
+        Self { verb: Verb::Get, path, versions: Versions::Both, handler: Handler::Now(handler) }
+    }
+    /// GET, having to wait.
+    pub const fn get_later(path: &'static str, handler: for<'a> fn(&'a Ask) -> Later<'a>) -> Self {
+        Self { verb: Verb::Get, path, versions: Versions::Both, handler: Handler::Later(handler) }
+    }
+    /// POST
+    pub const fn post(path: &'static str, handler: for<'a> fn(&'a Ask) -> Later<'a>) -> Self {
+        Self { verb: Verb::Post, path, versions: Versions::Both, handler: Handler::Later(handler) }
+    }
+    /// PATCH
+    pub const fn patch(path: &'static str, handler: for<'a> fn(&'a Ask) -> Later<'a>) -> Self {
+        Self { verb: Verb::Patch, path, versions: Versions::Both, handler: Handler::Later(handler) }
+    }
+    /// DELETE
+    pub const fn delete(path: &'static str, handler: for<'a> fn(&'a Ask) -> Later<'a>) -> Self {
+        Self { verb: Verb::Delete, path, versions: Versions::Both, handler: Handler::Later(handler) }
+    }
+    /// The same, in beta only.
+    pub const fn beta(self) -> Self {
+        Self { versions: Versions::Beta, ..self }
+    }
+}
+
+/// A route and what its parameters are in this request.
+pub struct Found {
+    /// The route.
+    pub route: &'static Route,
+    /// The parameters.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+/// Cuts a raw path into decoded segments.
+pub fn segments(raw: &str) -> Result<Vec<String>, Problem> {
+    raw.split('/')
+        .filter(|s| !s.is_empty())
+        .map(|s| {
+            let text = percent_decode_str(s).decode_utf8().map_err(|_| Problem::unknown_segment(s))?;
+            Ok(text.into_owned())
+        })
+        .collect()
+}
+
+/// Finds the route for these segments, or says what is wrong with them.
+pub fn find(all: &[&'static [Route]], beta: bool, verb: Option<Verb>, path: &[String]) -> Result<Found, Refused> {
+    let mut best: Option<(usize, Found)> = None;
+    let (mut reached, mut another_verb) = (0, false);
+    for route in all.iter().copied().flatten() {
+        if route.versions == Versions::Beta && !beta {
+            continue;
+        }
+        let mut parameters = Vec::new();
+        let mut literal = 0;
+        let mut matched = 0;
+        let patterns: Vec<&'static str> = route.path.split('/').collect();
+        for (pattern, segment) in patterns.iter().zip(path) {
+            match fit(pattern, segment) {
+                Some(Fit::Literal) => literal += 2,
+                Some(Fit::Function(name, value)) => {
+                    literal += 1;
+                    parameters.push((name, value));
+                }
+                Some(Fit::Parameter(name)) => parameters.push((name, segment.clone())),
+                None => break,
+            }
+            matched += 1;
+        }
+        reached = reached.max(matched);
+        if matched < path.len() || matched < patterns.len() {
+            continue;
+        }
+        if Some(route.verb) != verb {
+            another_verb = true;
+            continue;
+        }
+        if best.as_ref().is_none_or(|(n, _)| literal > *n) {
+            best = Some((literal, Found { route, parameters }));
+        }
+    }
+    match best {
+        Some((_, found)) => Ok(found),
+        None if another_verb => Err(Refused::Method),
+        None => Err(Refused::Segment(path.get(reached).or(path.last()).cloned().unwrap_or_default())),
+    }
+}
+
+/// Why no route was found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// This segment names nothing.
+    Segment(String),
+    /// The path is there, the method is not.
+    Method,
+}
+
+enum Fit {
+    Literal,
+    Function(&'static str, String),
+    Parameter(&'static str),
+}
+
+fn fit(pattern: &'static str, segment: &str) -> Option<Fit> {
+    if let Some(name) = pattern.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+        // What begins with `$` is never an id; functions are not either.
+        return (!segment.starts_with('$') && !segment.contains('(')).then_some(Fit::Parameter(name));
+    }
+    if let Some((function, parameter)) = pattern.strip_suffix(')').and_then(|p| p.split_once('(')) {
+        let bare = match segment.get(.."microsoft.graph.".len()) {
+            Some(prefix) if prefix.eq_ignore_ascii_case("microsoft.graph.") => &segment[prefix.len()..],
+            _ => segment,
+        };
+        let (name, inner) = bare.strip_suffix(')')?.split_once('(')?;
+        let (key, value) = inner.split_once('=')?;
+        let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+        let same = name.eq_ignore_ascii_case(function) && key.trim().eq_ignore_ascii_case(parameter);
+        return same.then(|| Fit::Function(parameter, value.to_owned()));
+    }
+    pattern.eq_ignore_ascii_case(segment).then_some(Fit::Literal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTES: &[Route] = &[
+        Route::get("me", |_| Ok(Answer::Nothing)),
+        Route::get("things/{id}", |_| Ok(Answer::Nothing)),
+        Route::get("things/filterByCurrentUser(on)", |_| Ok(Answer::Nothing)),
+        Route::get("things/special", |_| Ok(Answer::Nothing)),
+        Route::get("things/{id}/steps", |_| Ok(Answer::Nothing)).beta(),
+    ];
+
+    fn found(raw: &str, beta: bool) -> String {
+        match find(&[ROUTES], beta, Some(Verb::Get), &segments(raw).unwrap()) {
+            Ok(f) => format!("{} {:?}", f.route.path, f.parameters),
+            Err(e) => format!("{e:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_find_their_routes_in_every_spelling() {
+        insta::assert_snapshot!([
+            found("/ME", false), found("/things/special", false), found("/Things/a%2Fb", false),
+            found("/things/filterByCurrentUser(on='principal')", false),
+            found("/things/filterByCurrentUser(on=%27principal%27)", false),
+            found("/things/microsoft.graph.filterByCurrentUser%28on%3D'approver'%29", false),
+            found("/things/x/steps", true), found("/things/x/steps", false), found("/nothing/x", false), found("/", false),
+            found("/things/$ref", false), found("/things/filterByCurrentUser(of='x')", false), found("/things", false),
+        ].join("\n"), @r#"
+        me []
+        things/special []
+        things/{id} [("id", "a/b")]
+        things/filterByCurrentUser(on) [("on", "principal")]
+        things/filterByCurrentUser(on) [("on", "principal")]
+        things/filterByCurrentUser(on) [("on", "approver")]
+        things/{id}/steps [("id", "x")]
+        Segment("steps")
+        Segment("nothing")
+        Segment("")
+        Segment("$ref")
+        Segment("filterByCurrentUser(of='x')")
+        Segment("things")
+        "#);
+    }
+
+    #[test]
+    fn another_method_is_another_answer() {
+        let path = segments("/me").unwrap();
+        assert_eq!(find(&[ROUTES], false, Some(Verb::Post), &path).err(), Some(Refused::Method));
+        assert_eq!(find(&[ROUTES], false, None, &path).err(), Some(Refused::Method));
+    }
+}

@@ -1,0 +1,362 @@
+//! Requests for eligibilities and assignments: asking, looking, taking back.
+//! A body becomes one command; a dry run (`isValidationOnly`) passes exactly the same judgement and keeps nothing.
+
+use super::ask::{Answer, Ask, Moment, Route, Whose, Written};
+use super::body::Fields;
+use super::odata::{Entity, Link, Linked, Property, Row};
+use super::schedules::{ASSIGNMENT_SCHEDULE, AssignmentRow, ELIGIBILITY_SCHEDULE, EligibilityRow};
+use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
+use crate::http::problem::Problem;
+use crate::http::refused::Part;
+use http::StatusCode;
+use serde_json::{Value as Json, json};
+use writ_core::command::{Command, Expiration, Removal, Sort, TicketGiven};
+use writ_core::decide::{Answer as Decided, may_decide};
+use writ_core::event::Action;
+use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
+use writ_core::may::{Query, View};
+use writ_core::scope::{Scope, Target};
+use writ_core::state::{Request, Status};
+
+const PROPERTIES: &[Property] = &[
+    Property::id("id"),
+    Property::text("status"),
+    Property::time("createdDateTime"),
+    Property::time("completedDateTime"),
+    Property::id("approvalId"),
+    Property::text("customData").shown(),
+    Property::text("action"),
+    Property::id("principalId"),
+    Property::id("roleDefinitionId"),
+    Property::id("directoryScopeId"),
+    Property::id("appScopeId"),
+    Property::bool("isValidationOnly"),
+    Property::id("targetScheduleId"),
+    Property::text("justification"),
+    Property::object("createdBy", &[Property::object("user", &[Property::text("displayName"), Property::id("id")])]),
+    Property::object("scheduleInfo", SCHEDULE),
+    Property::object("ticketInfo", &[Property::text("ticketNumber"), Property::text("ticketSystem")]),
+];
+
+/// `unifiedRoleEligibilityScheduleRequest`
+pub static ELIGIBILITY_REQUEST: Entity = Entity {
+    name: "unifiedRoleEligibilityScheduleRequest",
+    properties: PROPERTIES,
+    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE, Link::one("targetSchedule", &ELIGIBILITY_SCHEDULE)],
+    special: &[],
+    or: true,
+};
+
+/// `unifiedRoleAssignmentScheduleRequest`
+pub static ASSIGNMENT_REQUEST: Entity = Entity {
+    name: "unifiedRoleAssignmentScheduleRequest",
+    properties: PROPERTIES,
+    links: &[
+        TO_ROLE,
+        TO_PRINCIPAL,
+        TO_SCOPE,
+        TO_APP_SCOPE,
+        Link::one("targetSchedule", &ASSIGNMENT_SCHEDULE),
+        Link::one("activatedUsing", &ELIGIBILITY_SCHEDULE),
+    ],
+    special: &[],
+    or: true,
+};
+
+/// A request as a row.
+pub struct RequestRow<'a> {
+    /// The moment it is seen at.
+    pub moment: &'a Moment,
+    /// The request.
+    pub request: &'a Request,
+    /// Whether it was only rehearsed.
+    pub rehearsed: bool,
+}
+
+/// A status in Graph's words.
+pub fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::PendingApproval => "PendingApproval",
+        Status::Granted => "Granted",
+        Status::Provisioned => "Provisioned",
+        Status::Revoked => "Revoked",
+        Status::Denied => "Denied",
+        Status::Canceled => "Canceled",
+        Status::TimedOut => "TimedOut",
+        Status::Failed => "Failed",
+    }
+}
+
+const ACTIONS: &[(Action, &str)] = &[
+    (Action::AdminAssign, "adminAssign"),
+    (Action::AdminUpdate, "adminUpdate"),
+    (Action::AdminRemove, "adminRemove"),
+    (Action::SelfActivate, "selfActivate"),
+    (Action::SelfDeactivate, "selfDeactivate"),
+    (Action::AdminExtend, "adminExtend"),
+    (Action::AdminRenew, "adminRenew"),
+    (Action::SelfExtend, "selfExtend"),
+    (Action::SelfRenew, "selfRenew"),
+];
+
+fn action_name(action: Action) -> &'static str {
+    ACTIONS.iter().find(|(a, _)| *a == action).map_or("", |(_, name)| name)
+}
+
+/// Whether a request takes something away: then it has neither schedule nor window.
+fn takes(action: Action) -> bool {
+    matches!(action, Action::AdminRemove | Action::SelfDeactivate)
+}
+
+/// When what was asked for begins, or the moment of the grant of one still ahead: Graph's `completedDateTime`.
+fn status_of(moment: &Moment, r: &Request) -> Status {
+    // A grant by an administrator that is still ahead is `Granted`, as an activation's is.
+    match (r.status, r.starts) {
+        (Status::Provisioned, Some(starts)) if starts > moment.now => Status::Granted,
+        (status, _) => status,
+    }
+}
+
+impl Row for RequestRow<'_> {
+    fn entity(&self) -> &'static Entity {
+        match self.request.sort {
+            Sort::Eligibility => &ELIGIBILITY_REQUEST,
+            Sort::Assignment => &ASSIGNMENT_REQUEST,
+        }
+    }
+
+    fn get(&self, property: &str) -> Json {
+        let (r, ask) = (self.request, &self.request.ask);
+        match property {
+            "id" => json!(ask.request),
+            "status" => json!(status_name(status_of(self.moment, r))),
+            "createdDateTime" => json!(r.made),
+            "completedDateTime" if takes(ask.action) || r.status == Status::PendingApproval => Json::Null,
+            "completedDateTime" => json!(r.starts.filter(|s| *s > self.moment.now).or(r.completed).or(r.starts)),
+            "approvalId" if r.stages.is_empty() => Json::Null,
+            "approvalId" => json!(ask.request),
+            "action" => json!(action_name(ask.action)),
+            "isValidationOnly" => json!(self.rehearsed),
+            "targetScheduleId" if takes(ask.action) => Json::Null,
+            "targetScheduleId" => json!(r.schedule.unwrap_or(ask.request.0)),
+            "justification" => json!(ask.reason.as_ref().map(|t| t.shown())),
+            "createdBy" => json!({
+                "application": null, "device": null,
+                "user": ask.by.map(|by| json!({"displayName": null, "id": by})),
+            }),
+            "scheduleInfo" if takes(ask.action) => Json::Null,
+            "scheduleInfo" => {
+                let start = if r.status == Status::PendingApproval { ask.start } else { r.starts.or(ask.start) };
+                targets::asked(start, ask.expiration)
+            }
+            "ticketInfo" => {
+                let ticket = ask.ticket.as_ref();
+                json!({
+                    "ticketNumber": ticket.and_then(|t| t.number.as_ref()).map(|t| t.shown()),
+                    "ticketSystem": ticket.and_then(|t| t.system.as_ref()).map(|t| t.shown()),
+                })
+            }
+            other => targets::property(ask.subject, ask.target, other).unwrap_or(Json::Null),
+        }
+    }
+
+    fn link(&self, name: &str) -> Linked<'_> {
+        let (moment, r) = (self.moment, self.request);
+        let eligibility = |id: EligibilityId| EligibilityRow::of(moment, id).map(EligibilityRow::boxed);
+        match (name, r.schedule) {
+            ("targetSchedule", None) => Linked::One(None),
+            ("targetSchedule", Some(id)) if r.sort == Sort::Eligibility => Linked::One(eligibility(EligibilityId(id))),
+            ("targetSchedule", Some(id)) => {
+                let held = moment.state.assignments.get(&AssignmentId(id));
+                Linked::One(held.map(|held| Box::new(AssignmentRow { moment, held, seen_by: None }) as Box<dyn Row>))
+            }
+            ("activatedUsing", _) => Linked::One(r.ask.eligibility.and_then(eligibility)),
+            _ => targets::link(moment, r.ask.subject, r.ask.target, name),
+        }
+    }
+}
+
+const ELIGIBILITIES: &str = "roleManagement/directory/roleEligibilityScheduleRequests";
+const ASSIGNMENTS: &str = "roleManagement/directory/roleAssignmentScheduleRequests";
+const ON: &[&str] = &["principal", "createdBy", "approver"];
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get(ELIGIBILITIES, |ask| list(ask, Sort::Eligibility, Whose::Everybody)),
+    Route::post(ELIGIBILITIES, |ask| Box::pin(create(ask, Sort::Eligibility))),
+    Route::get("roleManagement/directory/roleEligibilityScheduleRequests/filterByCurrentUser(on)", |ask| {
+        list(ask, Sort::Eligibility, ask.current_user(ON)?)
+    }),
+    Route::get("roleManagement/directory/roleEligibilityScheduleRequests/{id}", |ask| one(ask, Sort::Eligibility)),
+    Route::get("roleManagement/directory/roleEligibilityScheduleRequests/{id}/{link}", |ask| {
+        one(ask, Sort::Eligibility)
+    }),
+    Route::post("roleManagement/directory/roleEligibilityScheduleRequests/{id}/cancel", |ask| {
+        Box::pin(cancel(ask, Sort::Eligibility))
+    }),
+    Route::get(ASSIGNMENTS, |ask| list(ask, Sort::Assignment, Whose::Everybody)),
+    Route::post(ASSIGNMENTS, |ask| Box::pin(create(ask, Sort::Assignment))),
+    Route::get("roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on)", |ask| {
+        list(ask, Sort::Assignment, ask.current_user(ON)?)
+    }),
+    Route::get("roleManagement/directory/roleAssignmentScheduleRequests/{id}", |ask| one(ask, Sort::Assignment)),
+    Route::get("roleManagement/directory/roleAssignmentScheduleRequests/{id}/{link}", |ask| one(ask, Sort::Assignment)),
+    Route::post("roleManagement/directory/roleAssignmentScheduleRequests/{id}/cancel", |ask| {
+        Box::pin(cancel(ask, Sort::Assignment))
+    }),
+];
+
+fn named(sort: Sort) -> (&'static Entity, &'static str, &'static str) {
+    match sort {
+        Sort::Eligibility => {
+            (&ELIGIBILITY_REQUEST, ELIGIBILITIES, "roleManagement/directory/roleEligibilityScheduleRequests/$entity")
+        }
+        Sort::Assignment => {
+            (&ASSIGNMENT_REQUEST, ASSIGNMENTS, "roleManagement/directory/roleAssignmentScheduleRequests/$entity")
+        }
+    }
+}
+
+fn list(ask: &Ask, sort: Sort, whose: Whose) -> Result<Answer, Problem> {
+    let view = ask.reads(Query::Grants)?;
+    let (moment, me) = (&ask.moment, ask.moment.me);
+    let (entity, path, _) = named(sort);
+    let mine = move |r: &Request| match (whose, me) {
+        (Whose::Everybody, _) => true,
+        (Whose::Principal, Some(me)) => r.ask.subject == me,
+        (Whose::CreatedBy, Some(me)) => r.ask.by == Some(me),
+        (Whose::Approver, Some(me)) => may_decide(&moment.state, r, me, moment.now),
+        (_, None) => false,
+    };
+    ask.list(entity, path, |_| {
+        let all = moment.state.requests.values().map(|r| &**r);
+        all.filter(move |r| r.sort == sort && mine(r) && ask.sees_request(r, view)).map(move |request| RequestRow {
+            moment,
+            request,
+            rehearsed: false,
+        })
+    })
+}
+
+/// The request that the path names, if it is of this sort and may be seen.
+fn found(ask: &Ask, sort: Sort, view: View) -> Result<&Request, Problem> {
+    let id: RequestId = ask.id_at("id")?;
+    let request = ask.moment.state.requests.get(&id).map(|r| &**r);
+    request.filter(|r| r.sort == sort && ask.sees_request(r, view)).ok_or_else(|| ask.missing("id"))
+}
+
+fn one(ask: &Ask, sort: Sort) -> Result<Answer, Problem> {
+    let view = ask.reads(Query::Grants)?;
+    let request = found(ask, sort, view)?;
+    let (entity, _, context) = named(sort);
+    ask.one(entity, context, &RequestRow { moment: &ask.moment, request, rehearsed: false })
+}
+
+async fn cancel(ask: &Ask, sort: Sort) -> Written {
+    let view = ask.reads(Query::Grants)?;
+    let request = found(ask, sort, view)?.ask.request;
+    ask.submit_as(Command::CancelRequest { request }, Part::Cancelling).await?;
+    Ok(Answer::Nothing)
+}
+
+async fn create(ask: &Ask, sort: Sort) -> Written {
+    let body = ask.body()?;
+    let (command, rehearse) = read(&body.fields(), sort).map_err(as_request)?;
+    let (moment, answer) = match rehearse {
+        true => ask.rehearse(&command, Part::Requests)?,
+        false => ask.submit_as(command, Part::Requests).await?,
+    };
+    let made = match &answer {
+        Decided::Asked(asked) => moment.state.requests.get(&asked.request),
+        _ => None,
+    };
+    let row = made.map(|request| RequestRow { moment: &moment, request, rehearsed: rehearse });
+    let (entity, _, context) = named(sort);
+    ask.created(entity, context, row.as_ref())
+}
+
+/// A body that cannot be read has its own code here.
+fn as_request(problem: Problem) -> Problem {
+    invalid(format!("The role assignment request is invalid. {}", problem.message()))
+}
+
+fn invalid(message: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "InvalidRoleAssignmentRequest", message)
+}
+
+/// The command that a body asks for, and whether it is only to be rehearsed.
+fn read(fields: &Fields<'_>, sort: Sort) -> Result<(Command, bool), Problem> {
+    let names: Vec<&str> = ACTIONS.iter().map(|(_, name)| *name).collect();
+    fields.required("action")?;
+    let name = fields.one_of("action", &names)?.unwrap_or_default();
+    let action = ACTIONS.iter().find(|(_, n)| *n == name).map_or(Action::AdminAssign, |(a, _)| *a);
+    let principal: PrincipalId = fields.required_id("principalId")?;
+    let target = target(fields)?;
+    let reason = fields.text("justification")?.map(str::to_owned);
+    let rehearse = fields.bool("isValidationOnly")?.unwrap_or(false);
+    let (start, expiration) = schedule(fields)?;
+    let ticket = match fields.object("ticketInfo")? {
+        None => TicketGiven::default(),
+        Some(ticket) => TicketGiven {
+            number: ticket.text("ticketNumber")?.map(str::to_owned),
+            system: ticket.text("ticketSystem")?.map(str::to_owned),
+        },
+    };
+    let command = match (action, sort) {
+        (Action::AdminAssign, _) => Command::Assign { sort, principal, target, start, expiration, reason, ticket },
+        (Action::AdminUpdate, _) => Command::Reassign { sort, principal, target, start, expiration, reason, ticket },
+        (Action::AdminRemove, _) => Command::Remove { sort, principal, target, when: Removal::Now, reason },
+        (Action::SelfActivate, Sort::Assignment) => {
+            Command::RequestActivation { principal, target, start, expiration, reason, ticket }
+        }
+        (Action::SelfDeactivate, Sort::Assignment) => Command::Deactivate { principal, target, reason },
+        (Action::SelfActivate | Action::SelfDeactivate, Sort::Eligibility) => {
+            return Err(invalid(format!("'{name}' is asked of roleAssignmentScheduleRequests.")));
+        }
+        _ => {
+            return Err(invalid(format!(
+                "'{name}' is not offered yet; a new assignment or activation can be asked for."
+            )));
+        }
+    };
+    Ok((command, rehearse))
+}
+
+fn target(fields: &Fields<'_>) -> Result<Target, Problem> {
+    let role: RoleId = fields.required_id("roleDefinitionId")?;
+    if fields.text("appScopeId")?.is_some_and(|s| !s.is_empty()) {
+        return Err(invalid("'appScopeId' is not offered; give a 'directoryScopeId'."));
+    }
+    fields.required("directoryScopeId")?;
+    let wanted = "'/', '/administrativeUnits/{id}' or '/{object id}'";
+    let scope: Option<Scope> = fields.read("directoryScopeId", wanted)?;
+    Ok(Target::role(role, scope.unwrap_or(Scope::Tenant)))
+}
+
+/// `scheduleInfo`. Without one, or without a type, the expiration is not specified and the core decides.
+fn schedule(fields: &Fields<'_>) -> Result<(Option<writ_core::time::Time>, Expiration), Problem> {
+    let Some(info) = fields.object("scheduleInfo")? else { return Ok((None, Expiration::Unspecified)) };
+    if info.value("recurrence").is_some() {
+        return Err(invalid("'scheduleInfo/recurrence' is not offered: recurring schedules are unsupported."));
+    }
+    let start = info.time("startDateTime")?;
+    let Some(expiration) = info.object("expiration")? else { return Ok((start, Expiration::Unspecified)) };
+    let end = expiration.time("endDateTime")?;
+    let duration = expiration.span("duration")?;
+    let kinds = ["notSpecified", "noExpiration", "afterDateTime", "afterDuration"];
+    let kind = expiration.one_of("type", &kinds)?;
+    let needed = |name: &str| invalid(format!("'scheduleInfo/expiration/{name}' is needed with this type."));
+    let one = |expiration| Ok((start, expiration));
+    match kind {
+        Some("noExpiration") if end.is_none() && duration.is_none() => one(Expiration::Never),
+        Some("noExpiration") => Err(invalid("'noExpiration' goes with neither endDateTime nor duration.")),
+        Some("afterDateTime") => one(Expiration::At(end.ok_or_else(|| needed("endDateTime"))?)),
+        Some("afterDuration") => one(Expiration::For(duration.ok_or_else(|| needed("duration"))?)),
+        _ => match (end, duration) {
+            (Some(_), Some(_)) => Err(invalid("Give either endDateTime or duration, and the type that says which.")),
+            (Some(end), None) => one(Expiration::At(end)),
+            (None, Some(span)) => one(Expiration::For(span)),
+            (None, None) => one(Expiration::Unspecified),
+        },
+    }
+}

@@ -1,0 +1,202 @@
+//! Schedules: eligibilities and assignments as they stand, future ones included.
+//! They are read here and made by requests.
+
+use super::ask::{Answer, Ask, Moment, Route, Whose};
+use super::odata::{Entity, Link, Linked, Property, Row};
+use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
+use crate::http::problem::Problem;
+use serde_json::{Value as Json, json};
+use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId};
+use writ_core::may::Query;
+use writ_core::state::{Assignment, Eligibility};
+
+/// `unifiedRoleEligibilitySchedule`
+pub static ELIGIBILITY_SCHEDULE: Entity = Entity {
+    name: "unifiedRoleEligibilitySchedule",
+    properties: &[
+        Property::id("id"),
+        Property::id("principalId"),
+        Property::id("roleDefinitionId"),
+        Property::id("directoryScopeId"),
+        Property::id("appScopeId"),
+        Property::id("createdUsing"),
+        Property::time("createdDateTime"),
+        Property::time("modifiedDateTime"),
+        Property::text("status"),
+        Property::text("memberType"),
+        Property::object("scheduleInfo", SCHEDULE),
+    ],
+    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE],
+    special: &[],
+    or: true,
+};
+
+/// `unifiedRoleAssignmentSchedule`
+pub static ASSIGNMENT_SCHEDULE: Entity = Entity {
+    name: "unifiedRoleAssignmentSchedule",
+    properties: &[
+        Property::id("id"),
+        Property::id("principalId"),
+        Property::id("roleDefinitionId"),
+        Property::id("directoryScopeId"),
+        Property::id("appScopeId"),
+        Property::id("createdUsing"),
+        Property::time("createdDateTime"),
+        Property::time("modifiedDateTime"),
+        Property::text("status"),
+        Property::text("assignmentType"),
+        Property::text("memberType"),
+        Property::object("scheduleInfo", SCHEDULE),
+    ],
+    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE, Link::one("activatedUsing", &ELIGIBILITY_SCHEDULE)],
+    special: &[],
+    or: true,
+};
+
+/// An eligibility.
+pub struct EligibilityRow<'a> {
+    /// The moment it is seen at.
+    pub moment: &'a Moment,
+    /// The eligibility.
+    pub held: &'a Eligibility,
+    /// For whom the list is: rows held by another principal are held through a group.
+    pub seen_by: Option<PrincipalId>,
+}
+
+/// An assignment.
+pub struct AssignmentRow<'a> {
+    /// The moment it is seen at.
+    pub moment: &'a Moment,
+    /// The assignment.
+    pub held: &'a Assignment,
+    /// For whom the list is: rows held by another principal are held through a group.
+    pub seen_by: Option<PrincipalId>,
+}
+
+/// `Direct`, or `Group` when somebody sees a row that a group of theirs holds.
+pub fn member_type(holder: PrincipalId, seen_by: Option<PrincipalId>) -> Json {
+    json!(if seen_by.is_some_and(|me| me != holder) { "Group" } else { "Direct" })
+}
+
+/// `Activated` or `Assigned`.
+pub fn assignment_type(a: &Assignment) -> Json {
+    json!(if a.activated() { "Activated" } else { "Assigned" })
+}
+
+impl<'a> EligibilityRow<'a> {
+    /// The eligibility with this id.
+    pub fn of(moment: &'a Moment, id: EligibilityId) -> Option<Self> {
+        moment.state.eligibilities.get(&id).map(|held| Self { moment, held, seen_by: None })
+    }
+    /// The same as a boxed row.
+    pub fn boxed(self) -> Box<dyn Row + 'a> {
+        Box::new(self)
+    }
+}
+
+impl Row for EligibilityRow<'_> {
+    fn entity(&self) -> &'static Entity {
+        &ELIGIBILITY_SCHEDULE
+    }
+    fn get(&self, property: &str) -> Json {
+        let e = self.held;
+        match property {
+            "id" | "createdUsing" => json!(e.id),
+            "createdDateTime" => json!(e.made),
+            "modifiedDateTime" => json!(e.changed),
+            "status" => json!("Provisioned"),
+            "memberType" => member_type(e.principal, self.seen_by),
+            "scheduleInfo" => targets::window(e.starts, e.ends),
+            other => targets::property(e.principal, e.target, other).unwrap_or(Json::Null),
+        }
+    }
+    fn link(&self, name: &str) -> Linked<'_> {
+        targets::link(self.moment, self.held.principal, self.held.target, name)
+    }
+}
+
+impl Row for AssignmentRow<'_> {
+    fn entity(&self) -> &'static Entity {
+        &ASSIGNMENT_SCHEDULE
+    }
+    fn get(&self, property: &str) -> Json {
+        let a = self.held;
+        match property {
+            "id" | "createdUsing" => json!(a.id),
+            "createdDateTime" => json!(a.made),
+            "modifiedDateTime" => json!(a.changed),
+            "status" => json!("Provisioned"),
+            "assignmentType" => assignment_type(a),
+            "memberType" => member_type(a.principal, self.seen_by),
+            "scheduleInfo" => targets::window(a.starts, a.ends),
+            other => targets::property(a.principal, a.target, other).unwrap_or(Json::Null),
+        }
+    }
+    fn link(&self, name: &str) -> Linked<'_> {
+        match name {
+            "activatedUsing" => {
+                Linked::One(self.held.from.and_then(|e| EligibilityRow::of(self.moment, e)).map(EligibilityRow::boxed))
+            }
+            _ => targets::link(self.moment, self.held.principal, self.held.target, name),
+        }
+    }
+}
+
+const ELIGIBILITIES: &str = "roleManagement/directory/roleEligibilitySchedules";
+const ASSIGNMENTS: &str = "roleManagement/directory/roleAssignmentSchedules";
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get(ELIGIBILITIES, |ask| eligibilities(ask, Whose::Everybody)),
+    Route::get("roleManagement/directory/roleEligibilitySchedules/filterByCurrentUser(on)", |ask| {
+        eligibilities(ask, ask.current_user(&["principal"])?)
+    }),
+    Route::get("roleManagement/directory/roleEligibilitySchedules/{id}", eligibility),
+    Route::get("roleManagement/directory/roleEligibilitySchedules/{id}/{link}", eligibility),
+    Route::get(ASSIGNMENTS, |ask| assignments(ask, Whose::Everybody)),
+    Route::get("roleManagement/directory/roleAssignmentSchedules/filterByCurrentUser(on)", |ask| {
+        assignments(ask, ask.current_user(&["principal"])?)
+    }),
+    Route::get("roleManagement/directory/roleAssignmentSchedules/{id}", assignment),
+    Route::get("roleManagement/directory/roleAssignmentSchedules/{id}/{link}", assignment),
+];
+
+fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
+    let view = ask.reads(Query::Grants)?;
+    let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
+    ask.list(&ELIGIBILITY_SCHEDULE, ELIGIBILITIES, |query| {
+        ask.held(query, whose, |h| &h.eligibilities)
+            .unwrap_or_else(|| moment.state.eligibilities.values().map(|e| &**e).collect())
+            .into_iter()
+            .filter(move |e| ask.sees_held(e.principal, view))
+            .map(move |held| EligibilityRow { moment, held, seen_by })
+    })
+}
+
+fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
+    let view = ask.reads(Query::Grants)?;
+    let row = EligibilityRow::of(&ask.moment, ask.id_at("id")?);
+    let row = row.filter(|r| ask.sees_held(r.held.principal, view)).ok_or_else(|| ask.missing("id"))?;
+    ask.one(&ELIGIBILITY_SCHEDULE, "roleManagement/directory/roleEligibilitySchedules/$entity", &row)
+}
+
+fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
+    let view = ask.reads(Query::Grants)?;
+    let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
+    ask.list(&ASSIGNMENT_SCHEDULE, ASSIGNMENTS, |query| {
+        ask.held(query, whose, |h| &h.assignments)
+            .unwrap_or_else(|| moment.state.assignments.values().map(|a| &**a).collect())
+            .into_iter()
+            .filter(move |a| ask.sees_held(a.principal, view) && a.ends.is_none_or(|end| moment.now < end))
+            .map(move |held| AssignmentRow { moment, held, seen_by })
+    })
+}
+
+fn assignment(ask: &Ask) -> Result<Answer, Problem> {
+    let view = ask.reads(Query::Grants)?;
+    let id: AssignmentId = ask.id_at("id")?;
+    let held = ask.moment.state.assignments.get(&id);
+    let held = held.filter(|a| ask.sees_held(a.principal, view)).ok_or_else(|| ask.missing("id"))?;
+    let row = AssignmentRow { moment: &ask.moment, held, seen_by: None };
+    ask.one(&ASSIGNMENT_SCHEDULE, "roleManagement/directory/roleAssignmentSchedules/$entity", &row)
+}

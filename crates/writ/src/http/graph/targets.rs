@@ -1,0 +1,87 @@
+//! What requests, schedules and instances have in common: who, which role, where, and the links to them.
+
+use super::ask::Moment;
+use super::directory_objects::{DIRECTORY_OBJECT, Object};
+use super::odata::{Entity, Link, Linked, Property, Row};
+use super::role_definitions::{ROLE, RoleRow};
+use serde_json::{Map, Value as Json, json};
+use writ_core::command::Expiration;
+use writ_core::ids::PrincipalId;
+use writ_core::scope::{Scope, Target};
+use writ_core::time::Time;
+
+/// What an app scope would lead to; Writ has none, and the link is always null.
+pub static APP_SCOPE: Entity = Entity {
+    name: "appScope",
+    properties: &[Property::id("id"), Property::text("displayName"), Property::text("type")],
+    links: &[],
+    special: &[],
+    or: true,
+};
+
+/// `expirationPattern`
+const EXPIRATION: &[Property] = &[Property::time("endDateTime"), Property::span("duration"), Property::text("type")];
+/// `requestSchedule`
+pub const SCHEDULE: &[Property] = &[Property::time("startDateTime"), Property::object("expiration", EXPIRATION)];
+
+/// The link to the role.
+pub const TO_ROLE: Link = Link::one("roleDefinition", &ROLE);
+/// The link to the principal.
+pub const TO_PRINCIPAL: Link = Link::one("principal", &DIRECTORY_OBJECT).mixed();
+/// The link to the object that is the scope.
+pub const TO_SCOPE: Link = Link::one("directoryScope", &DIRECTORY_OBJECT).mixed();
+/// The link to an app scope.
+pub const TO_APP_SCOPE: Link = Link::one("appScope", &APP_SCOPE);
+
+/// One of the properties every such row has, if it is one.
+pub fn property(principal: PrincipalId, target: Target, name: &str) -> Option<Json> {
+    Some(match name {
+        "principalId" => json!(principal),
+        "roleDefinitionId" => json!(target.role_id()),
+        "directoryScopeId" => json!(target.scope()),
+        "appScopeId" => Json::Null,
+        _ => return None,
+    })
+}
+
+/// One of the links every such row has.
+pub fn link<'a>(moment: &'a Moment, principal: PrincipalId, target: Target, name: &str) -> Linked<'a> {
+    let object: Option<Box<dyn Row + 'a>> = match name {
+        "principal" => Object::principal(moment, principal).map(Object::boxed),
+        "roleDefinition" => RoleRow::of(moment, target.role_id()).map(RoleRow::boxed),
+        "directoryScope" => match target.scope() {
+            Scope::Tenant => None,
+            Scope::Unit(unit) => Object::unit(moment, unit).map(Object::boxed),
+            Scope::Object(object) => Object::any(moment, object).map(Object::boxed),
+        },
+        _ => None,
+    };
+    Linked::One(object)
+}
+
+/// `scheduleInfo` of something asked for: the expiration as it was asked.
+pub fn asked(start: Option<Time>, expiration: Expiration) -> Json {
+    let (kind, end, duration) = match expiration {
+        Expiration::Never => ("noExpiration", Json::Null, Json::Null),
+        Expiration::At(end) => ("afterDateTime", json!(end), Json::Null),
+        Expiration::For(span) => ("afterDuration", Json::Null, json!(span)),
+        Expiration::Unspecified => ("notSpecified", Json::Null, Json::Null),
+    };
+    schedule(start, kind, end, duration)
+}
+
+/// `scheduleInfo` of something that is there.
+pub fn window(starts: Time, ends: Option<Time>) -> Json {
+    match ends {
+        None => schedule(Some(starts), "noExpiration", Json::Null, Json::Null),
+        Some(end) => schedule(Some(starts), "afterDateTime", json!(end), Json::Null),
+    }
+}
+
+fn schedule(start: Option<Time>, kind: &str, end: Json, duration: Json) -> Json {
+    let mut expiration = Map::new();
+    expiration.insert("type".into(), json!(kind));
+    expiration.insert("endDateTime".into(), end);
+    expiration.insert("duration".into(), duration);
+    json!({"startDateTime": start, "recurrence": null, "expiration": expiration})
+}

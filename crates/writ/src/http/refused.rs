@@ -1,0 +1,146 @@
+//! A refusal in Graph's words: which status, which code, which sentence.
+//! It decides nothing; what is refused, and why, is the core's.
+//!
+//! Always: Graph's own sentence stands first and unchanged, because clients look for it; what would make it right
+//! follows.
+
+use super::problem::{Problem, shown};
+use http::StatusCode;
+use writ_core::refusal::{Broken, Refusal, What};
+use writ_core::role::Duty;
+
+/// Which part of Graph answers: a few refusals have different codes in different parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The directory: users, groups, units, roles, policies.
+    Directory,
+    /// Requests for eligibilities and assignments.
+    Requests,
+    /// Cancelling a request.
+    Cancelling,
+    /// Deciding a request.
+    Approvals,
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        problem(refusal, Part::Directory)
+    }
+}
+
+/// The problem that tells a refusal.
+pub fn problem(refusal: &Refusal, part: Part) -> Problem {
+    let told = refusal.told();
+    let bad = |code, message: String| Problem::new(StatusCode::BAD_REQUEST, code, message);
+    let after = |graphs: &str| format!("{graphs} {told}");
+    match refusal {
+        Refusal::Malformed { .. } if part == Part::Requests => bad("InvalidRoleAssignmentRequest", told),
+        Refusal::Malformed { .. } => bad("BadRequest", told),
+        Refusal::Schedule { .. } => bad("InvalidRoleAssignmentRequestSchedule", told),
+        Refusal::NoSuch { what, id } => no_such(*what, id, part, told),
+        Refusal::MissingScope { any_of, has } => Problem::new(
+            StatusCode::FORBIDDEN,
+            "PermissionScopeNotGranted",
+            format!(
+                "Authorization failed due to missing permission scope {}. The token has: {}.",
+                any_of.join(","),
+                if has.is_empty() { "none".to_owned() } else { shown(&has.join(",")) }
+            ),
+        )
+        .wrapped(),
+        Refusal::NotAllowed { duty: Duty::ReadAudit } => Problem::new(
+            StatusCode::FORBIDDEN,
+            "Authentication_RequestFromUnsupportedUserRole",
+            after("User is not in the allowed roles."),
+        ),
+        Refusal::AccountDisabled
+        | Refusal::NotAllowed { .. }
+        | Refusal::SelfOnly { .. }
+        | Refusal::PeopleOnly { .. }
+        | Refusal::ConsoleOnly { .. }
+        | Refusal::OwnRequest { .. }
+        | Refusal::NotApprover { .. }
+        | Refusal::Climb { .. } => Problem::denied(after("Insufficient privileges to complete the operation.")),
+        Refusal::NotEligible { .. } => bad(
+            "RoleAssignmentRequestPolicyValidationFailed",
+            format!("The following policy rules failed: EligibilityRule - {told}"),
+        ),
+        Refusal::AlreadyThere { .. } | Refusal::AlreadyActive { .. } => {
+            bad("RoleAssignmentExists", after("The Role assignment already exists."))
+        }
+        Refusal::AlreadyAsked { .. } => {
+            bad("PendingRoleAssignmentRequest", after("There is already an existing pending Role assignment request."))
+        }
+        Refusal::NothingThere { .. } => bad("RoleAssignmentDoesNotExist", after("The Role assignment does not exist.")),
+        // The spelling is Graph's.
+        Refusal::TooYoung { .. } => {
+            bad("ActiveDurationTooShort", after("The Active duration is too short. Miniumum Required is 5 minutes."))
+        }
+        Refusal::Rules { broken, .. } => rules(broken, &told),
+        Refusal::NotOpen { .. } if part == Part::Approvals => Problem::new(StatusCode::CONFLICT, "Conflict", told),
+        Refusal::NotOpen { .. } => bad("RequestCannotBeCancelled", told),
+        Refusal::Taken { .. } => {
+            bad("Request_BadRequest", after("Another object with the same value for property already exists."))
+        }
+        Refusal::LastWayIn
+        | Refusal::Unsatisfiable { .. }
+        | Refusal::Conflict { .. }
+        | Refusal::TooMany { .. }
+        | Refusal::NotSupported { .. } => bad("Request_BadRequest", told),
+        Refusal::ClockInDoubt { .. } => Problem::unavailable(told, 60),
+    }
+}
+
+fn no_such(what: What, id: &str, part: Part, told: String) -> Problem {
+    let bad = |code| Problem::new(StatusCode::BAD_REQUEST, code, told.clone());
+    match (part, what) {
+        (Part::Requests, What::Principal) => bad("SubjectNotFound"),
+        (Part::Requests, What::Role) => bad("RoleNotFound"),
+        (Part::Requests, What::Scope | What::Unit | What::Object) => bad("InvalidScope"),
+        _ => Problem::not_found(id),
+    }
+}
+
+/// Every rule that failed, by Graph's name for it. A missing authentication context alone is Graph's claims
+/// challenge: the message is then nothing but what the client has to add to its next sign-in.
+fn rules(broken: &[Broken], told: &str) -> Problem {
+    let context = broken.iter().find_map(|b| match b {
+        Broken::NoContext { claim } => Some(claim),
+        _ => None,
+    });
+    if let (Some(claim), [_]) = (context, broken) {
+        let challenge = format!(
+            "&claims=%7B%22access_token%22%3A%7B%22acrs%22%3A%7B%22essential%22%3Atrue%2C%20%22value%22%3A%22{claim}%22%7D%7D%7D"
+        );
+        return Problem::new(StatusCode::BAD_REQUEST, "RoleAssignmentRequestAcrsValidationFailed", challenge);
+    }
+    let each: Vec<String> = broken.iter().map(|b| format!("{} - {}", b.rule(), b.graph_text())).collect();
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "RoleAssignmentRequestPolicyValidationFailed",
+        format!("The following policy rules failed: {}. {told}", each.join(", ")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_rules_are_all_named_as_graph_names_them() {
+        let broken = vec![Broken::NoReason, Broken::NoTicket];
+        let p = problem(&Refusal::Rules { broken, role: "DBA".into(), approvers: vec![] }, Part::Requests);
+        insta::assert_snapshot!(p.message(), @"The following policy rules failed: JustificationRule - Justification is required, TicketingRule - Ticket information is required. DBA asks for more: reason (none given); ticket (none given).");
+        assert_eq!((p.status().as_u16(), p.code()), (400, "RoleAssignmentRequestPolicyValidationFailed"));
+    }
+
+    #[test]
+    fn a_missing_authentication_context_is_a_claims_challenge() {
+        let broken = vec![Broken::NoContext { claim: "c1".into() }];
+        let p = problem(&Refusal::Rules { broken, role: "DBA".into(), approvers: vec![] }, Part::Requests);
+        assert_eq!(
+            p.message(),
+            "&claims=%7B%22access_token%22%3A%7B%22acrs%22%3A%7B%22essential%22%3Atrue%2C%20%22value%22%3A%22c1%22%7D%7D%7D"
+        );
+    }
+}
