@@ -8,6 +8,7 @@ pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod names;
+pub mod server;
 pub mod store;
 pub mod vault;
 pub mod when;

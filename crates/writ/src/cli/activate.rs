@@ -148,7 +148,11 @@ fn not_yet(answer: &Explained, asked: Option<Span>, terminal: &Terminal) -> Stop
             "ticket" => "--ticket NUMBER".into(),
             _ => String::new(),
         };
-        table.row([row.rule.as_str().into(), row.told.as_str().into(), Cell::painted(Accent::Strong, flag)]);
+        table.row([
+            row.rule.as_str().into(),
+            terminal.reader().local(&row.told).into(),
+            Cell::painted(Accent::Strong, flag),
+        ]);
     }
     terminal.table(&table);
     let later: Vec<&str> = answer

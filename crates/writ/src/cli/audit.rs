@@ -48,7 +48,7 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
     for entry in &told.entries {
         let at = reader.record(entry.at);
         let room = terminal.look.width.saturating_sub(columns(&at) + 4).max(30);
-        for (n, line) in wrap(&clean(&entry.told), room).iter().enumerate() {
+        for (n, line) in wrap(&clean(&reader.local(&entry.told)), room).iter().enumerate() {
             let head = if n == 0 { terminal.paint(Accent::Dim, &at) } else { " ".repeat(columns(&at)) };
             terminal.say(format!(" {head}  {line}"));
         }

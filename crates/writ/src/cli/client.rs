@@ -372,6 +372,7 @@ fn told(status: u16, body: &[u8], server: &str) -> Stop {
         message: text(&error["message"]).or_else(|| text(&value["error_description"])).unwrap_or_default(),
         request_id: text(&error["innerError"]["request-id"]).or_else(|| text(&value["correlation_id"])),
     };
+    let problem = Problem { message: without_graphs_words(&problem.message).to_owned(), ..problem };
     if problem.message.is_empty() {
         return Stop::Fault(format!("{server} answered {status} without a reason; is it a Writ server?"));
     }
@@ -384,6 +385,19 @@ fn told(status: u16, body: &[u8], server: &str) -> Stop {
         500.. => Stop::Fault(format!("the server is in trouble: {}{id}", problem.message)),
         _ => Stop::Refused(problem),
     }
+}
+
+/// Graph's own sentences stand first in messages, for programs that look for them; people need only what follows.
+fn without_graphs_words(message: &str) -> &str {
+    const SENTENCES: [&str; 6] = [
+        "Insufficient privileges to complete the operation. ",
+        "User is not in the allowed roles. ",
+        "The Role assignment already exists. ",
+        "There is already an existing pending Role assignment request. ",
+        "The Role assignment does not exist. ",
+        "Another object with the same value for property already exists. ",
+    ];
+    SENTENCES.iter().find_map(|graphs| message.strip_prefix(graphs)).filter(|rest| !rest.is_empty()).unwrap_or(message)
 }
 
 /// A connection that did not come about, with what to look at.

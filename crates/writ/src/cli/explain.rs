@@ -52,6 +52,7 @@ pub(super) fn show(answer: &Explained, terminal: &Terminal) {
     if terminal.json {
         return terminal.value(answer);
     }
+    let reader = terminal.reader();
     terminal.say(&answer.told);
     let mut table = Table::new();
     for row in &answer.rows {
@@ -60,7 +61,7 @@ pub(super) fn show(answer: &Explained, terminal: &Terminal) {
             Mark::No => Cell::painted(Accent::Bad, "✗"),
             Mark::Later => Cell::painted(Accent::Dim, "·"),
         };
-        table.row([mark, row.rule.as_str().into(), row.told.as_str().into()]);
+        table.row([mark, row.rule.as_str().into(), reader.local(&row.told).into()]);
     }
     terminal.table(&table);
 }

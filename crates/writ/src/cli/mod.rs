@@ -107,7 +107,7 @@ pub fn run() -> ExitCode {
         Err(stop) => {
             match (terminal.json, stop.to_json()) {
                 (true, Some(value)) => terminal.value(&value),
-                (false, Some(_)) => terminal.complain(&stop.to_string()),
+                (false, Some(_)) => terminal.complain(&terminal.reader().local(&stop.to_string())),
                 (_, None) => {}
             }
             ExitCode::from(stop.status())

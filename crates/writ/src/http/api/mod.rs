@@ -2,8 +2,13 @@
 //! No access rule is written here: every answer is judged by the core's `may` or `decide`.
 
 pub mod explain;
+pub mod hosts;
 pub mod names;
 pub mod progress;
 pub mod roles;
+pub mod settings;
 pub mod shape;
 pub mod status;
+
+#[cfg(test)]
+mod tests;
