@@ -10,6 +10,7 @@ pub mod table;
 pub mod terminal;
 
 mod activate;
+mod agent;
 mod approve;
 mod assign;
 mod audit;
@@ -90,6 +91,8 @@ enum Verb {
     User(user::Args),
     /// Hosts and the codes that enrol them
     Host(host::Args),
+    /// Run the host agent of this build (`writ agent --help`)
+    Agent(agent::Args),
 }
 
 /// Runs the command line of this process.
@@ -101,6 +104,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { stop::status::USAGE } else { stop::status::DONE });
         }
     };
+    if let Verb::Agent(args) = &line.verb {
+        return agent::run(args);
+    }
     let terminal = Terminal::here(Environment::read(), line.common.json);
     match act(&line.common, line.verb, &terminal) {
         Ok(()) => ExitCode::from(stop::status::DONE),
@@ -117,6 +123,7 @@ pub fn run() -> ExitCode {
 
 fn act(common: &Common, verb: Verb, terminal: &Terminal) -> Result<(), Stop> {
     match verb {
+        Verb::Agent(_) => Ok(()),
         Verb::Login(args) => login::run(common, &args, terminal),
         Verb::Logout => login::out(terminal),
         Verb::Status(args) => status::run(common, &args, terminal),

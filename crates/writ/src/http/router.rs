@@ -47,7 +47,7 @@ pub struct App {
 /// All routes, in what every request passes through.
 pub fn router(app: App) -> Router {
     let engine = app.engine.clone();
-    let routes = Router::new().merge(super::graph::routes()).with_state(app);
+    let routes = Router::new().merge(super::graph::routes()).merge(super::api::routes::routes()).with_state(app);
     shell(routes, Arc::new(move || engine.now()))
 }
 

@@ -6,6 +6,7 @@ pub mod hosts;
 pub mod names;
 pub mod progress;
 pub mod roles;
+pub mod routes;
 pub mod settings;
 pub mod shape;
 pub mod status;
