@@ -30,6 +30,7 @@ use writ_core::state::State;
 use zeroize::Zeroizing;
 
 pub use entropy::fresh_id;
+pub(crate) use replay::event_of;
 
 /// How many commands may wait; further ones are told to try again.
 pub const QUEUE_MAX: usize = 4096;

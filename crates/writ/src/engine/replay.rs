@@ -99,8 +99,8 @@ pub(super) fn take(state: &mut State, frontier: &mut Frontier, entry: &Entry) ->
     Ok(())
 }
 
-/// The event in an entry.
-fn event_of(entry: &Entry) -> Result<(Meta, Event), Fault> {
+/// The event in an entry, and what the envelope says about it.
+pub(crate) fn event_of(entry: &Entry) -> Result<(Meta, Event), Fault> {
     let envelope = open(entry).map_err(|why| Fault(format!("entry {}: {why}", entry.seq)))?;
     let meta = Meta { seq: envelope.seq, at: envelope.at, actor: envelope.actor.principal };
     let event = Event::from_value(&envelope.kind, envelope.v, envelope.event)

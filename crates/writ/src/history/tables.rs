@@ -1,0 +1,403 @@
+//! The history's tables in SQLite: a file of their own, or memory.
+//! It never knows what the rows mean beyond the columns that questions filter by.
+//!
+//! Always: one writer; readers see whole transactions. What is deleted is overwritten (`secure_delete`).
+
+use super::audit::Record;
+use super::{AuditQuery, Line, LineQuery, Place, ROWS_MAX, RequestQuery};
+use crate::store::Fault;
+use parking_lot::Mutex;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use writ_core::ids::{PrincipalId, RequestId, Seq, Uuid};
+use writ_core::log::Hash;
+use writ_core::state::Request;
+use writ_core::time::Time;
+
+/// The tables of this version; a file with others is emptied and folded anew.
+const LAYOUT: i64 = 1;
+
+/// How many readers may wait before further ones are told that the history is busy.
+const WAITING_MAX: usize = 1024;
+
+const TABLES: &str = "
+    CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, leaf BLOB NOT NULL) STRICT;
+    CREATE TABLE line (
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, actor BLOB, correlation BLOB NOT NULL,
+        told TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX line_at ON line (at);
+    CREATE TABLE about (what BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (what, seq)) STRICT, WITHOUT ROWID;
+    CREATE TABLE audit (
+        seq INTEGER NOT NULL, k INTEGER NOT NULL, at INTEGER NOT NULL, activity TEXT NOT NULL, category TEXT NOT NULL,
+        service TEXT NOT NULL, succeeded INTEGER NOT NULL, initiator BLOB, correlation BLOB NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (seq, k)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX audit_at ON audit (at);
+    CREATE INDEX audit_activity ON audit (activity, seq, k);
+    CREATE INDEX audit_initiator ON audit (initiator, seq, k);
+    CREATE INDEX audit_correlation ON audit (correlation);
+    CREATE TABLE audit_target (
+        what BLOB NOT NULL, seq INTEGER NOT NULL, k INTEGER NOT NULL, PRIMARY KEY (what, seq, k)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE request (
+        id BLOB PRIMARY KEY, made INTEGER NOT NULL, sort TEXT NOT NULL, subject BLOB NOT NULL, role BLOB NOT NULL,
+        status TEXT NOT NULL, action TEXT NOT NULL, body TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX request_made ON request (made, id);
+    CREATE INDEX request_subject ON request (subject, made, id);";
+
+const NAMES: [&str; 6] = ["position", "line", "about", "audit", "audit_target", "request"];
+
+/// What one entry leaves.
+pub(super) struct Row {
+    pub(super) seq: Seq,
+    pub(super) at: Time,
+    pub(super) kind: String,
+    pub(super) actor: Option<PrincipalId>,
+    pub(super) correlation: Uuid,
+    pub(super) told: String,
+    /// Every id it is about.
+    pub(super) about: Vec<Uuid>,
+    pub(super) records: Vec<Record>,
+    /// Requests that it closed.
+    pub(super) requests: Vec<Request>,
+}
+
+#[derive(Clone)]
+pub(super) struct Tables(Arc<Inner>);
+
+struct Inner {
+    writer: Arc<Mutex<Connection>>,
+    reader: Arc<Mutex<Connection>>,
+    waiting: Semaphore,
+    turn: Semaphore,
+}
+
+/// The writing side.
+pub(super) struct Writing<'a>(&'a mut Connection);
+
+impl Tables {
+    pub(super) fn open(file: &Path) -> Result<Tables, Fault> {
+        let connect = || -> Result<Connection, Fault> {
+            // Made here, so that nobody else can read it whatever the process's umask is.
+            std::os::unix::fs::OpenOptionsExt::mode(std::fs::OpenOptions::new().create(true).append(true), 0o600)
+                .open(file)
+                .map_err(|e| Fault(format!("cannot open {}: {e}", file.display())))?;
+            let connection = Connection::open(file)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            // Nothing is lost that the log does not have: after a power cut the tables are an older whole.
+            for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "NORMAL"), ("secure_delete", "ON")] {
+                connection.pragma_update(None, pragma, value)?;
+            }
+            Ok(connection)
+        };
+        let mut writer = connect()?;
+        lay_out(&mut writer)?;
+        Ok(Tables::of(Arc::new(Mutex::new(writer)), Arc::new(Mutex::new(connect()?))))
+    }
+
+    pub(super) fn in_memory() -> Result<Tables, Fault> {
+        let mut connection = Connection::open_in_memory()?;
+        lay_out(&mut connection)?;
+        let shared = Arc::new(Mutex::new(connection));
+        Ok(Tables::of(shared.clone(), shared))
+    }
+
+    fn of(writer: Arc<Mutex<Connection>>, reader: Arc<Mutex<Connection>>) -> Tables {
+        let (waiting, turn) = (Semaphore::new(WAITING_MAX), Semaphore::new(1));
+        Tables(Arc::new(Inner { writer, reader, waiting, turn }))
+    }
+
+    /// Runs a question away from the async threads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let _place = self.0.waiting.try_acquire().map_err(|_| Fault::new("too many wait to read the history"))?;
+        let _turn = self.0.turn.acquire().await.map_err(|_| Fault::new("the history is closed"))?;
+        let reader = self.0.reader.clone();
+        blocking(move || question(&reader.lock())).await
+    }
+
+    /// Runs a change away from the async threads.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Writing<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let writer = self.0.writer.clone();
+        blocking(move || change(&mut Writing(&mut writer.lock()))).await
+    }
+
+    /// Up to which entry the tables show, with that entry's leaf hash.
+    pub(super) async fn position(&self) -> Result<Option<(Seq, Hash)>, Fault> {
+        self.change(|tables| {
+            Ok(tables
+                .0
+                .query_row("SELECT seq, leaf FROM position", [], |row| {
+                    Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+                })
+                .optional()?)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Fault(format!("the history's work stopped: {e}")))?
+}
+
+fn lay_out(connection: &mut Connection) -> Result<(), Fault> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found != LAYOUT {
+        for name in NAMES {
+            connection.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
+        }
+        connection.execute_batch(TABLES)?;
+        connection.pragma_update(None, "user_version", LAYOUT)?;
+    }
+    Ok(())
+}
+
+impl Writing<'_> {
+    /// Adds what some entries leave, and the position after them: together, unless a fold anew is under way.
+    pub(super) fn add(&mut self, rows: &[Row], position: (Seq, Hash)) -> Result<(), Fault> {
+        let anew = !self.0.is_autocommit();
+        if !anew {
+            self.0.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        let added = rows.iter().try_for_each(|row| self.add_one(row)).and_then(|()| {
+            self.0
+                .prepare_cached("REPLACE INTO position (one, seq, leaf) VALUES (1, ?1, ?2)")?
+                .execute(params![position.0.cast_signed(), position.1])?;
+            Ok(())
+        });
+        if !anew {
+            self.0.execute_batch(if added.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        }
+        added
+    }
+
+    fn add_one(&self, row: &Row) -> Result<(), Fault> {
+        let seq = row.seq.cast_signed();
+        self.0
+            .prepare_cached(
+                "INSERT INTO line (seq, at, kind, actor, correlation, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                seq,
+                row.at.millis(),
+                row.kind,
+                row.actor.map(|a| *a.0.as_bytes()),
+                row.correlation.as_bytes(),
+                row.told
+            ])?;
+        let mut about = self.0.prepare_cached("INSERT OR IGNORE INTO about (what, seq) VALUES (?1, ?2)")?;
+        for what in &row.about {
+            about.execute(params![what.as_bytes(), seq])?;
+        }
+        let mut audit = self.0.prepare_cached(
+            "INSERT INTO audit (seq, k, at, activity, category, service, succeeded, initiator, correlation, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        let mut target =
+            self.0.prepare_cached("INSERT OR IGNORE INTO audit_target (what, seq, k) VALUES (?1, ?2, ?3)")?;
+        for record in &row.records {
+            let k = record.place.k;
+            audit.execute(params![
+                seq,
+                k,
+                record.at.millis(),
+                record.activity,
+                record.category,
+                record.service,
+                record.succeeded,
+                record.initiator.principal().map(|id| *id.0.as_bytes()),
+                record.correlation.as_bytes(),
+                json(record)?
+            ])?;
+            for what in record.targets.iter().filter_map(|t| t.id) {
+                target.execute(params![what.as_bytes(), seq, k])?;
+            }
+        }
+        let mut request = self.0.prepare_cached(
+            "REPLACE INTO request (id, made, sort, subject, role, status, action, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        for r in &row.requests {
+            request.execute(params![
+                r.ask.request.0.as_bytes(),
+                r.made.millis(),
+                word(&r.sort)?,
+                r.ask.subject.0.as_bytes(),
+                r.ask.target.role_id().0.as_bytes(),
+                word(&r.status)?,
+                word(&r.ask.action)?,
+                json(r)?
+            ])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn empty(&mut self) -> Result<(), Fault> {
+        for name in NAMES {
+            self.0.execute_batch(&format!("DELETE FROM {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Begins the one transaction in which everything is folded anew.
+    pub(super) fn begin_anew(&mut self) -> Result<(), Fault> {
+        self.0.execute_batch("BEGIN IMMEDIATE")?;
+        self.empty()
+    }
+
+    pub(super) fn end_anew(&mut self) -> Result<(), Fault> {
+        self.0.execute_batch("COMMIT")?;
+        // The old pages, with the texts that are to be gone, linger in the write-ahead log until it is emptied.
+        self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    pub(super) fn drop_anew(&mut self) -> Result<(), Fault> {
+        if !self.0.is_autocommit() {
+            self.0.execute_batch("ROLLBACK")?;
+        }
+        Ok(())
+    }
+}
+
+/// The conditions of a question, each with its value.
+#[derive(Default)]
+struct Where {
+    clauses: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Where {
+    /// Adds a condition; `?` in it stands for the value.
+    fn and(&mut self, clause: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.values.push(value.into());
+            self.clauses.push(clause.replacen('?', &format!("?{}", self.values.len()), 1));
+        }
+    }
+
+    fn sql(&self) -> String {
+        if self.clauses.is_empty() { String::new() } else { format!(" WHERE {}", self.clauses.join(" AND ")) }
+    }
+}
+
+fn bytes(id: Uuid) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}
+
+fn json(value: &impl Serialize) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|e| Fault(format!("the history cannot write a row: {e}")))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    serde_json::from_str(text).map_err(|e| Fault(format!("a row of the history is not readable: {e}")))
+}
+
+/// An enum's name as serde writes it.
+fn word(value: &impl Serialize) -> Result<String, Fault> {
+    Ok(json(value)?.trim_matches('"').to_owned())
+}
+
+fn bodies<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<T>, Fault> {
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map(params_from_iter(values), |row| row.get::<_, String>(0))?;
+    rows.map(|text| read_json(&text?)).collect()
+}
+
+pub(super) fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<Record>, Fault> {
+    let mut wanted = Where::default();
+    wanted.and("a.at >= ?", query.since.map(Time::millis));
+    wanted.and("a.at <= ?", query.until.map(Time::millis));
+    wanted.and("a.activity = ? COLLATE NOCASE", query.activity.clone());
+    if let Some(text) = &query.activity_begins {
+        let length = text.chars().count();
+        wanted.and(&format!("substr(a.activity, 1, {length}) = ? COLLATE NOCASE"), Some(text.clone()));
+    }
+    wanted.and("a.category = ? COLLATE NOCASE", query.category.clone());
+    wanted.and("a.service = ? COLLATE NOCASE", query.service.clone());
+    wanted.and("a.succeeded = ?", query.succeeded.map(i64::from));
+    wanted.and("a.initiator = ?", query.initiator.map(|id| bytes(id.0)));
+    wanted.and("a.correlation = ?", query.correlation.map(bytes));
+    wanted.and(
+        "EXISTS (SELECT 1 FROM audit_target t WHERE t.what = ? AND t.seq = a.seq AND t.k = a.k)",
+        query.target.map(bytes),
+    );
+    let (order, beyond) = if query.oldest_first { ("ASC", ">") } else { ("DESC", "<") };
+    if let Some(Place { seq, k }) = query.after {
+        wanted.and(&format!("(a.seq, a.k) {beyond} (?, {k})"), Some(seq.cast_signed()));
+    }
+    let limit = query.limit.min(ROWS_MAX);
+    let sql = format!("SELECT a.body FROM audit a{} ORDER BY a.seq {order}, a.k {order} LIMIT {limit}", wanted.sql());
+    bodies(connection, &sql, wanted.values)
+}
+
+pub(super) fn audit_at(connection: &Connection, place: Place) -> Result<Option<Record>, Fault> {
+    let values = vec![Value::Integer(place.seq.cast_signed()), Value::Integer(i64::from(place.k))];
+    Ok(bodies(connection, "SELECT body FROM audit WHERE seq = ?1 AND k = ?2", values)?.pop())
+}
+
+pub(super) fn lines(connection: &Connection, query: &LineQuery) -> Result<Vec<Line>, Fault> {
+    let mut wanted = Where::default();
+    wanted.and("l.at >= ?", query.since.map(Time::millis));
+    wanted.and("l.at <= ?", query.until.map(Time::millis));
+    wanted.and("l.seq < ?", query.before.map(Seq::cast_signed));
+    for what in [query.about, query.also_about] {
+        wanted.and("EXISTS (SELECT 1 FROM about b WHERE b.what = ? AND b.seq = l.seq)", what.map(bytes));
+    }
+    if !query.kinds.is_empty() {
+        // One value holds the whole list, so that the statement stays the same however long it is.
+        wanted.and("l.kind IN (SELECT value FROM json_each(?))", Some(json(&query.kinds)?));
+    }
+    let limit = query.limit.min(ROWS_MAX);
+    let sql = format!(
+        "SELECT l.seq, l.at, l.kind, l.actor, l.correlation, l.told FROM line l{} ORDER BY l.seq DESC LIMIT {limit}",
+        wanted.sql()
+    );
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map(params_from_iter(wanted.values), |row| {
+        Ok(Line {
+            seq: row.get::<_, i64>(0)?.cast_unsigned(),
+            at: Time::from_millis(row.get(1)?),
+            kind: row.get(2)?,
+            actor: row.get::<_, Option<[u8; 16]>>(3)?.map(|id| PrincipalId(Uuid::from_bytes(id))),
+            correlation: Uuid::from_bytes(row.get(4)?),
+            told: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn request(connection: &Connection, id: RequestId) -> Result<Option<Request>, Fault> {
+    Ok(bodies(connection, "SELECT body FROM request WHERE id = ?1", vec![Value::Blob(bytes(id.0))])?.pop())
+}
+
+pub(super) fn requests(connection: &Connection, query: &RequestQuery) -> Result<Vec<Request>, Fault> {
+    let mut wanted = Where::default();
+    wanted.and("sort = ?", query.sort.as_ref().map(word).transpose()?);
+    wanted.and("subject = ?", query.subject.map(|id| bytes(id.0)));
+    wanted.and("role = ?", query.role.map(|id| bytes(id.0)));
+    wanted.and("status = ?", query.status.as_ref().map(word).transpose()?);
+    wanted.and("action = ?", query.action.as_ref().map(word).transpose()?);
+    if let Some((made, id)) = query.after {
+        let made = made.millis();
+        wanted.and(&format!("(made, id) < ({made}, ?)"), Some(bytes(id.0)));
+    }
+    let limit = query.limit.min(ROWS_MAX);
+    let sql = format!("SELECT body FROM request{} ORDER BY made DESC, id DESC LIMIT {limit}", wanted.sql());
+    bodies(connection, &sql, wanted.values)
+}
