@@ -178,7 +178,6 @@ impl Signed {
     }
 
     /// True when there is nothing in it beyond what Writ itself signs: three lines and one signature.
-    #[cfg(test)]
     pub(super) fn is_plain(&self) -> bool {
         self.signatures.len() == 1 && self.body == self.checkpoint.body()
     }

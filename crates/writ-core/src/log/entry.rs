@@ -132,8 +132,8 @@ struct PublicActor {
 /// The promise, in the public part, that a text was this and no other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Commitment {
-    pub(super) about: PrincipalId,
+struct Commitment {
+    about: PrincipalId,
     #[serde(with = "super::as_hex")]
     commit: Hash,
 }
@@ -141,14 +141,14 @@ pub(super) struct Commitment {
 /// A text that can be forgotten. Its salt goes with it, so that nobody can try out likely texts afterwards.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Secret {
+struct Secret {
     #[serde(with = "super::as_hex")]
     salt: [u8; 16],
     text: String,
 }
 
 impl Secret {
-    pub(super) fn commitment(&self) -> Hash {
+    fn commitment(&self) -> Hash {
         Sha256::new().chain_update(self.salt).chain_update(&self.text).finalize().into()
     }
 }
@@ -216,7 +216,7 @@ impl Entry {
         if !self.bytes.windows(id.len()).any(|part| part == id.as_bytes()) {
             return None;
         }
-        let commitments = self.commitments().ok()?;
+        let commitments = read(&self.bytes).ok()?.private;
         let mut secrets = read_secrets(private, commitments.len()).ok()?;
         let mut found = false;
         for (secret, commitment) in secrets.iter_mut().zip(&commitments) {
@@ -230,14 +230,6 @@ impl Entry {
     /// This entry without any private text: what a redacted copy carries.
     pub fn redacted(&self) -> Entry {
         Entry { private: None, ..self.clone() }
-    }
-
-    pub(super) fn commitments(&self) -> Result<Vec<Commitment>, EntryError> {
-        Ok(self.read()?.private)
-    }
-
-    fn read(&self) -> Result<Public, EntryError> {
-        serde_json::from_slice(&self.bytes).map_err(|e| EntryError::NotAnEnvelope { why: e.to_string() })
     }
 }
 
@@ -259,13 +251,30 @@ pub fn seal(envelope: Envelope, salts: &mut dyn FnMut() -> [u8; 16]) -> Entry {
 /// Reads an entry back. Private texts are checked against their commitments; those that are gone come back as
 /// erased.
 pub fn open(entry: &Entry) -> Result<Envelope, EntryError> {
-    let Public { v, kind, seq, at, actor, cause, mut event, private: commitments } = entry.read()?;
-    for (column, differs) in [("seq", seq != entry.seq), ("at", at != entry.at), ("kind", kind != entry.kind)] {
+    let envelope = open_parts(&entry.bytes, entry.private.as_deref())?.envelope;
+    for (column, differs) in
+        [("seq", envelope.seq != entry.seq), ("at", envelope.at != entry.at), ("kind", envelope.kind != entry.kind)]
+    {
         if differs {
             return Err(EntryError::Column { column });
         }
     }
-    let texts = texts(&commitments, entry.private.as_deref())?;
+    Ok(envelope)
+}
+
+/// An entry as read from its two parts alone.
+pub(super) struct Opened {
+    pub(super) envelope: Envelope,
+    /// Whom the texts are about that were promised and are gone.
+    pub(super) gone: Vec<PrincipalId>,
+}
+
+/// Reads an entry from its two parts, without columns to compare.
+pub(super) fn open_parts(bytes: &[u8], private: Option<&[u8]>) -> Result<Opened, EntryError> {
+    let Public { v, kind, seq, at, actor, cause, mut event, private: commitments } = read(bytes)?;
+    let texts = texts(&commitments, private)?;
+    let gone = commitments.iter().zip(&texts).filter(|(_, text)| text.is_none()).map(|(promise, _)| promise.about);
+    let gone = gone.collect();
     let mut opening = Opening { commitments: &commitments, texts };
     let address = match actor.address {
         Some(mut address) => {
@@ -279,7 +288,16 @@ pub fn open(entry: &Entry) -> Result<Envelope, EntryError> {
     };
     opening.walk(&mut event)?;
     let actor = Actor { principal: actor.principal, via: actor.via, session: actor.session, address };
-    Ok(Envelope { v, kind, seq, at, actor, cause, event })
+    Ok(Opened { envelope: Envelope { v, kind, seq, at, actor, cause, event }, gone })
+}
+
+fn read(bytes: &[u8]) -> Result<Public, EntryError> {
+    serde_json::from_slice(bytes).map_err(|e| EntryError::NotAnEnvelope { why: e.to_string() })
+}
+
+/// True when a private part is written the way sealing writes it, so that no changed byte in it reads the same.
+pub(super) fn is_plainly_written(private: &[u8]) -> bool {
+    serde_json::from_slice::<Vec<Option<Secret>>>(private).is_ok_and(|secrets| write_secrets(&secrets) == private)
 }
 
 /// The private texts, each checked against its commitment; `None` for those that are gone.

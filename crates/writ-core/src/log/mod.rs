@@ -6,11 +6,14 @@
 
 pub mod checkpoint;
 pub mod entry;
+pub mod export;
 pub mod merkle;
+pub mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, Signed};
 pub use entry::{Actor, Cause, Entry, EntryError, Envelope, Via, open, seal};
 pub use merkle::{Frontier, Hash, Head};
+pub use verify::{Finding, Verifier, Whole};
 
 /// Reads hex digits, lower-case only: a hash has one spelling, so that no changed byte reads the same.
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
