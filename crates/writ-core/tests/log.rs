@@ -1,4 +1,5 @@
 //! Stories about exported logs: somebody changes one, and it is found and its place named.
+#![expect(clippy::unwrap_used, reason = "what a test made itself is well formed, or the test fails")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -280,10 +281,8 @@ fn a_redacted_copy_is_whole_and_says_so() {
     let lines = log.export();
     let whole = verify(&lines, &[]).unwrap();
     assert!(whole.redacted && whole.texts_gone == 12);
-    assert!(
-        !lines.concat().windows(6).any(|part| part == b"reason ".get(..6).unwrap()
-            && String::from_utf8_lossy(&lines.concat()).contains("reason 1"))
-    );
+    let text = String::from_utf8(lines.concat()).unwrap();
+    assert!(!text.contains("reason 1") && !text.contains("192.0.2.7") && !text.contains("salt"));
 
     let mut lines = lines;
     lines[3] = entry_line(&log.entries[2], false);
