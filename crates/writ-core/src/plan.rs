@@ -188,7 +188,7 @@ pub fn reach(state: &State, a: &Arc<Assignment>, now: Time) -> Reach {
     let mut reach = Reach::default();
     for grant in from_assignment(state, a, now) {
         reach.wanted += 1;
-        match state.effects.get(&(a.id, grant.host)) {
+        match state.effects.get(&(a.id, grant.principal, grant.host)) {
             Some(Effect::Effective) => reach.effective += 1,
             Some(Effect::Refused(why)) => reach.refused.push((grant.host, why.clone())),
             _ => {}

@@ -77,8 +77,8 @@ pub struct State {
     pub accounts: OrdMap<(PersonId, Place), Personal>,
     /// Every local account name (lower case) that some person maps to.
     pub account_names: OrdSet<(String, PersonId)>,
-    /// The state of each right on each host.
-    pub effects: OrdMap<(AssignmentId, DeviceId), Effect>,
+    /// The state of each right on each host: an assignment to a group gives one to each of its members.
+    pub effects: OrdMap<(AssignmentId, PrincipalId, DeviceId), Effect>,
     /// Credentials, without their secrets.
     pub credentials: OrdMap<CredentialId, Credential>,
     /// Single-use codes that have not been used.

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connectors;
 pub mod engine;
 pub mod history;
 pub mod http;

@@ -113,7 +113,9 @@ pub(super) fn intend(state: &State, cx: &Context, grants: &[Intent]) -> Judged {
     if grants.len() > REPORT_MAX {
         return Err(Refusal::TooMany { what: "grants in one round", max: REPORT_MAX });
     }
-    let fresh = |g: &&Intent| state.hosts.contains_key(&g.host) && !state.effects.contains_key(&(g.assignment, g.host));
+    let fresh = |g: &&Intent| {
+        state.hosts.contains_key(&g.host) && !state.effects.contains_key(&(g.assignment, g.principal, g.host))
+    };
     let grants: Vec<Intent> = grants.iter().filter(fresh).copied().collect();
     let events = if grants.is_empty() { Vec::new() } else { vec![Event::GrantIntended { grants }] };
     Ok((events, Answer::Done))
@@ -125,7 +127,8 @@ pub(super) fn report_grants(state: &State, cx: &Context, results: &[Outcome]) ->
         return Err(Refusal::TooMany { what: "results in one round", max: REPORT_MAX });
     }
     // Only what changes something, and only about rights that were ordered: a host cannot invent any.
-    let news = |r: &&Outcome| state.effects.get(&(r.assignment, r.host)).is_some_and(|now| *now != r.result);
+    let news =
+        |r: &&Outcome| state.effects.get(&(r.assignment, r.principal, r.host)).is_some_and(|now| *now != r.result);
     let mut results: Vec<Outcome> = results.iter().filter(news).cloned().collect();
     for r in &mut results {
         if let crate::command::Effect::Refused(why) = &mut r.result {

@@ -369,7 +369,7 @@ impl State {
                     self.leave_unit(unit, host.0);
                 }
                 self.hosts.remove(host);
-                let gone: Vec<_> = self.effects.keys().filter(|(_, h)| h == host).copied().collect();
+                let gone: Vec<_> = self.effects.keys().filter(|(_, _, h)| h == host).copied().collect();
                 for key in gone {
                     self.effects.remove(&key);
                 }
@@ -387,15 +387,15 @@ impl State {
             }),
             Event::GrantIntended { grants } => {
                 for g in grants {
-                    self.effects.insert((g.assignment, g.host), Effect::Intended);
+                    self.effects.insert((g.assignment, g.principal, g.host), Effect::Intended);
                 }
             }
             Event::GrantsReported { results } => {
                 for r in results {
                     if r.result == Effect::Gone {
-                        self.effects.remove(&(r.assignment, r.host));
+                        self.effects.remove(&(r.assignment, r.principal, r.host));
                     } else {
-                        self.effects.insert((r.assignment, r.host), r.result.clone());
+                        self.effects.insert((r.assignment, r.principal, r.host), r.result.clone());
                     }
                 }
             }

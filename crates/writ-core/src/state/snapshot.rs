@@ -19,7 +19,7 @@ struct Facts {
     requests: Vec<Request>,
     hosts: Vec<Host>,
     accounts: Vec<(PersonId, Place, Personal)>,
-    effects: Vec<(AssignmentId, DeviceId, Effect)>,
+    effects: Vec<(AssignmentId, PrincipalId, DeviceId, Effect)>,
     credentials: Vec<(CredentialId, Credential)>,
     codes: Vec<(CredentialId, Code)>,
     refused: Vec<(PrincipalId, Time, u32)>,
@@ -49,7 +49,7 @@ impl State {
             requests: self.requests.values().map(|r| Request::clone(r)).collect(),
             hosts: self.hosts.values().map(|h| Host::clone(h)).collect(),
             accounts: self.accounts.iter().map(|((p, place), a)| (*p, *place, a.clone())).collect(),
-            effects: self.effects.iter().map(|((a, h), e)| (*a, *h, e.clone())).collect(),
+            effects: self.effects.iter().map(|((a, p, h), e)| (*a, *p, *h, e.clone())).collect(),
             credentials: self.credentials.iter().map(|(id, c)| (*id, c.clone())).collect(),
             codes: self.codes.iter().map(|(id, c)| (*id, *c)).collect(),
             refused: self.refused.iter().map(|(p, (t, n))| (*p, *t, *n)).collect(),
@@ -108,7 +108,7 @@ impl State {
                 s.accounts.insert((person, place), account);
             });
         }
-        s.effects = f.effects.into_iter().map(|(a, h, e)| ((a, h), e)).collect();
+        s.effects = f.effects.into_iter().map(|(a, p, h, e)| ((a, p, h), e)).collect();
         s.credentials = f.credentials.into_iter().collect();
         s.codes = f.codes.into_iter().collect();
         s.refused = f.refused.into_iter().map(|(p, t, n)| (p, (t, n))).collect();

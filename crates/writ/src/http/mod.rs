@@ -1,6 +1,7 @@
 //! What the server says and hears over HTTP: a request becomes a command or a query, an answer or a refusal becomes
 //! a response. No access rule is written here: writing is judged by the core's `decide`, reading by its `may`.
 
+pub mod agent;
 pub mod api;
 pub mod graph;
 pub mod problem;

@@ -75,7 +75,7 @@ pub fn effect(state: &State, who: PrincipalId, a: &std::sync::Arc<Assignment>, n
     let mut hosts = Vec::new();
     for host in plan::hosts_in(state, a.target.scope()).into_iter().filter(|_| gives_root(state, a.target.role_id())) {
         let name = state.hosts.get(&host).map_or_else(|| host.to_string(), |h| h.name.clone());
-        let (condition, why) = match state.effects.get(&(a.id, host)) {
+        let (condition, why) = match state.effects.get(&(a.id, who, host)) {
             Some(command::Effect::Effective) => ("effective", None),
             Some(command::Effect::Refused(why)) => ("refused", Some(why.clone())),
             Some(command::Effect::Gone) => ("gone", None),

@@ -1,0 +1,81 @@
+//! The agents' door from outside: who gets in, and who does not.
+
+use super::*;
+use crate::connectors::Connector as _;
+use crate::connectors::hosts::tests::{MORNING, enrolled, house};
+use axum::body::Body;
+use axum::http::Request;
+use ed25519_dalek::SigningKey;
+use tower::ServiceExt as _;
+use writ_core::order::{NONCE_BYTES, SignedOrder};
+
+struct Asking {
+    host: DeviceId,
+    key: SigningKey,
+    at: Time,
+    nonce: [u8; NONCE_BYTES],
+}
+
+impl Asking {
+    fn request(&self, method: &str, path: &str, body: &str, sent: &str) -> Request<Body> {
+        let facts =
+            RequestFacts { host: self.host, method, path, body: body.as_bytes(), at: self.at, nonce: Hex(self.nonce) };
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HEADER_HOST, self.host.to_string())
+            .header(HEADER_TIME, self.at.to_string())
+            .header(HEADER_NONCE, Hex(self.nonce).to_string())
+            .header(HEADER_SIGNATURE, facts.sign(&self.key).to_string())
+            .body(Body::from(sent.to_owned()))
+            .expect("a request")
+    }
+}
+
+async fn status(app: &Router, request: Request<Body>) -> u16 {
+    app.clone().oneshot(request).await.expect("infallible").status().as_u16()
+}
+
+#[tokio::test]
+async fn only_the_enrolled_key_gets_in_once_per_request_and_only_now() {
+    let (engine, vault, _, clock) = house().await;
+    let hosts = Hosts::start(engine.clone(), vault).await.expect("started");
+    let host = enrolled(&hosts, 9).await;
+    hosts.set(&[]).await.expect("set");
+    let app = routes(hosts.clone());
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let path = "/agent/v1/orders?epoch=0&seq=0&wait=0";
+    let ask = |nonce: u8, at| Asking { host, key: key.clone(), at, nonce: [nonce; NONCE_BYTES] };
+
+    let answer = app.clone().oneshot(ask(1, MORNING).request("GET", path, "", "")).await.expect("infallible");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()[HEADER_TIME], MORNING.to_string().as_str());
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("body");
+    let order: SignedOrder = serde_json::from_slice(&body).expect("an order");
+    assert!(order.open(&hosts.order_key()).is_ok());
+    assert_eq!(status(&app, ask(1, MORNING).request("GET", path, "", "")).await, 401, "the same request again");
+
+    let held = "/agent/v1/orders?epoch=1&seq=1&wait=0";
+    assert_eq!(status(&app, ask(2, MORNING).request("GET", held, "", "")).await, 204, "no news");
+    let mut other = ask(3, MORNING);
+    other.key = SigningKey::from_bytes(&[8; 32]);
+    assert_eq!(status(&app, other.request("GET", path, "", "")).await, 401, "another key");
+    let mut foreign = ask(4, MORNING);
+    foreign.host = DeviceId::from_u128(4);
+    assert_eq!(status(&app, foreign.request("GET", path, "", "")).await, 401, "another host");
+    assert_eq!(status(&app, Request::get(path).body(Body::empty()).expect("request")).await, 401, "nobody");
+    let late = MORNING.before(Span::from_minutes(6));
+    assert_eq!(status(&app, ask(5, late).request("GET", path, "", "")).await, 401, "an old request");
+    assert_eq!(
+        status(&app, ask(6, MORNING.before(Span::from_seconds(1))).request("GET", path, "", "")).await,
+        401,
+        "from before the start, when its nonce may have been used"
+    );
+    assert_eq!(status(&app, ask(7, MORNING).request("POST", REPORTS_PATH, "{}", "{\"a\":1}")).await, 401, "altered");
+    assert_eq!(status(&app, ask(8, MORNING).request("POST", REPORTS_PATH, "{}", "{}")).await, 400, "no report");
+
+    let remove = writ_core::command::Command::RemoveHost { host };
+    engine.submit(remove, crate::connectors::hosts::tests::dana(&engine)).await.expect("removed");
+    clock.advance(Span::from_seconds(1));
+    assert_eq!(status(&app, ask(9, engine.now()).request("GET", path, "", "")).await, 401, "a removed host");
+}
