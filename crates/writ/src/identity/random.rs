@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 pub struct NoRandomness;
 
 /// Fresh random bytes, wiped when dropped.
-pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, NoRandomness> {
+pub(super) fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, NoRandomness> {
     let mut bytes = Zeroizing::new([0u8; N]);
     getrandom::fill(&mut *bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)
 }
 
 /// A fresh random GUID (RFC 9562, version 4).
-pub fn id() -> Result<uuid::Uuid, NoRandomness> {
+pub(super) fn id() -> Result<uuid::Uuid, NoRandomness> {
     Ok(uuid::Builder::from_random_bytes(*bytes::<16>()?).into_uuid())
 }

@@ -130,8 +130,7 @@ impl Throttle {
                 Ok(charge) => attempt.charges.push(charge),
                 Err(not_yet) => {
                     // What was charged before the one that refused is given back: nothing was tried.
-                    attempt.place = None;
-                    self.give_back(&attempt, now).await.map_err(NotYet::Vault)?;
+                    self.abandoned(attempt, now).await.map_err(NotYet::Vault)?;
                     return Err(not_yet);
                 }
             }
@@ -141,6 +140,12 @@ impl Throttle {
 
     /// The attempt succeeded: its charges are given back, and the place is known from now on.
     pub async fn succeeded(&self, attempt: Attempt, now: Time) -> Result<(), VaultError> {
+        self.give_back(&attempt, now).await
+    }
+
+    /// Nothing was checked in the end: the charges are given back, and nothing is known by it.
+    pub async fn abandoned(&self, mut attempt: Attempt, now: Time) -> Result<(), VaultError> {
+        attempt.place = None;
         self.give_back(&attempt, now).await
     }
 
@@ -197,7 +202,8 @@ impl Throttle {
             } else {
                 Budget { failures: found.failures.saturating_sub(1), until: found.until }
             };
-            match self.write(&charge.key, Expected::Version(row.version), after, now + FORGOTTEN_AFTER).await {
+            let keep = row.expires.unwrap_or(now).max(now + FORGOTTEN_AFTER);
+            match self.write(&charge.key, Expected::Version(row.version), after, keep).await {
                 Err(VaultError::Conflict { .. }) => {}
                 done => return done.map(|_| ()),
             }

@@ -1,0 +1,108 @@
+//! The delegated permissions that tokens for people carry, under Graph's names.
+//! They limit a program that acts for somebody; they never give that somebody more than their roles do.
+
+/// All that Writ knows: what a client gets that asks for `.default` or for nothing.
+pub const ALL: &[&str] = &[
+    "openid",
+    "profile",
+    "offline_access",
+    "AdministrativeUnit.Read.All",
+    "AdministrativeUnit.ReadWrite.All",
+    "Application.ReadWrite.All",
+    "AuditLog.Read.All",
+    "Device.Read.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+    "Group.Read.All",
+    "Group.ReadWrite.All",
+    "GroupMember.Read.All",
+    "GroupMember.ReadWrite.All",
+    "PrivilegedAccess.ReadWrite.AzureAD",
+    "RoleAssignmentSchedule.Read.Directory",
+    "RoleAssignmentSchedule.ReadWrite.Directory",
+    "RoleEligibilitySchedule.Read.Directory",
+    "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleManagement.Read.All",
+    "RoleManagement.Read.Directory",
+    "RoleManagement.ReadWrite.Directory",
+    "RoleManagementPolicy.Read.Directory",
+    "RoleManagementPolicy.ReadWrite.Directory",
+    "User.Read",
+    "User.Read.All",
+    "User.ReadBasic.All",
+    "User.ReadWrite.All",
+    "Writ.Administer",
+];
+
+/// For which API a token was asked, and with which permissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The audience: the API's address without a trailing slash. `None` for the first one the server answers for.
+    pub audience: Option<String>,
+    /// The permissions, each one known.
+    pub scopes: Vec<String>,
+}
+
+/// Why a `scope` parameter cannot be met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAScope;
+
+/// Reads the `scope` parameter of a token request: blanks between scopes, each with or without its API's address in
+/// front; `.default` stands for all. `https://host//.default` is how one client writes it.
+pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
+    let (mut audience, mut scopes, mut all) = (None::<String>, Vec::new(), true);
+    for part in scope.split_whitespace() {
+        let (api, name) = match part.rsplit_once('/') {
+            Some((api, name)) => (Some(api.trim_end_matches('/')), name),
+            None => (None, part),
+        };
+        if let Some(api) = api {
+            if audience.as_deref().is_some_and(|before| before != api) {
+                return Err(NotAScope); // one token is for one API
+            }
+            audience = Some(api.to_owned());
+        }
+        if name == ".default" {
+            continue;
+        }
+        let known = ALL.iter().find(|known| known.eq_ignore_ascii_case(name)).ok_or(NotAScope)?;
+        // The three of OpenID Connect name no permission, so on their own they do not narrow anything.
+        all &= matches!(*known, "openid" | "profile" | "offline_access");
+        if !scopes.contains(&(*known).to_owned()) {
+            scopes.push((*known).to_owned());
+        }
+    }
+    if all || scope.split_whitespace().any(|part| part.ends_with(".default")) {
+        scopes = ALL.iter().map(|s| (*s).to_owned()).collect();
+    }
+    Ok(Wish { audience, scopes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read_as_clients_write_them() {
+        let all: Vec<String> = ALL.iter().map(|s| (*s).to_owned()).collect();
+        let graph = || Some("https://graph.microsoft.com".to_owned());
+        for (scope, audience, scopes) in [
+            ("", None, all.clone()),
+            ("https://graph.microsoft.com/.default", graph(), all.clone()),
+            ("https://graph.microsoft.com/.default openid profile offline_access", graph(), all.clone()),
+            ("https://127.0.0.1:18443//.default", Some("https://127.0.0.1:18443".to_owned()), all.clone()),
+            ("openid offline_access", None, all.clone()),
+            ("user.read", None, vec!["User.Read".to_owned()]),
+            ("https://graph.microsoft.com/User.Read", graph(), vec!["User.Read".to_owned()]),
+        ] {
+            assert_eq!(wish(scope), Ok(Wish { audience, scopes }), "{scope}");
+        }
+    }
+
+    #[test]
+    fn unknown_scopes_and_two_apis_at_once_are_refused() {
+        for scope in ["Mail.Read", "https://a.example/User.Read https://b.example/User.Read", "User.Read admin"] {
+            assert_eq!(wish(scope), Err(NotAScope), "{scope}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Signing in: password and one-time code, an emergency account's secret, a refresh token, and a second factor proved
+//! again. One path for pages, programs and the command line.
+//!
+//! Known attacks and the defence: finding out which names exist (an unknown name takes the same work, is slowed down the
+//! same way and gets the same answer); two sign-ins with one code (the code is consumed by compare-and-set before
+//! anything else follows); keeping an emergency account out (its secret is too long to guess, so it is checked at once:
+//! no queue, no counter, no second factor).
+//!
+//! Always: a sign-in is in the durable log before anybody is told that they are in.
+
+use super::session::{Cookie, Door, NoSession, Opening, Refresh, Session};
+use super::throttle::{Aim, NotYet};
+use super::token::{Claims, TOKEN_SPAN, Unaccepted};
+use super::totp::Totp;
+use super::{Denied, Identity, Origin, random, secret};
+use crate::store::Fault;
+use crate::vault::Kind;
+use writ_core::command::{Method, SignIn};
+use writ_core::holds;
+use writ_core::ids::{CredentialId, PrincipalId};
+use writ_core::state::State;
+use zeroize::Zeroizing;
+
+/// The longest name that is looked for, in bytes.
+const NAME_MAX: usize = 320;
+
+/// What a sign-in is for.
+#[derive(Clone, Debug)]
+pub enum For {
+    /// A browser.
+    Page,
+    /// A program, which gets tokens for this API with these permissions.
+    Tokens(super::scopes::Wish),
+}
+
+/// Somebody who is in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Their session.
+    pub session: Session,
+    /// What their browser keeps; for [`For::Page`].
+    pub cookie: Option<Cookie>,
+    /// What their program gets; for [`For::Tokens`].
+    pub tokens: Option<Issued>,
+}
+
+/// Tokens for a program. Never printed.
+pub struct Issued {
+    /// The access token.
+    pub access: Zeroizing<String>,
+    /// How long it lasts, in seconds.
+    pub seconds: u32,
+    /// What gets the next one, once.
+    pub refresh: Option<Refresh>,
+    /// The permissions in it.
+    pub scope: String,
+    /// Who.
+    pub principal: PrincipalId,
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Issued(for {}, {} s)", self.principal, self.seconds)
+    }
+}
+
+impl Identity {
+    /// Signs in with a password and a one-time code.
+    pub async fn with_password(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+        code: &str,
+        purpose: For,
+        origin: &Origin,
+    ) -> Result<SignedIn, Denied> {
+        self.check_audience(&purpose)?;
+        let now = self.now();
+        let state = self.state();
+        let who = account(&state, name);
+        let aim = who.map_or(Aim::UnknownName(name.get(..NAME_MAX).unwrap_or(name)), Aim::Account);
+        let attempt = match self.0.throttle.begin(aim, origin.address, now).await {
+            Ok(attempt) => attempt,
+            Err(not_yet) => {
+                if matches!(not_yet, NotYet::Wait(_)) {
+                    self.failed(who, SignIn::Throttled).await;
+                }
+                return Err(not_yet.into());
+            }
+        };
+        // Nobody's rows are looked for as well, so that an unknown name is no quicker.
+        let stored = self.password_of(&state, who.unwrap_or(NOBODY)).await?;
+        let (credential, hash) = stored.map_or((None, None), |(id, hash)| (Some(id), Some(hash)));
+        let right = match self.0.passwords.verify(password, hash).await {
+            Ok(right) => right,
+            Err(busy) => {
+                self.0.throttle.abandoned(attempt, now).await?;
+                return Err(busy.into());
+            }
+        };
+        let proved = match (who, credential, right) {
+            (Some(who), Some(password), true) => {
+                self.consume(&state, who, code, now).await?.map(|totp| (who, password, totp))
+            }
+            _ => {
+                self.consume_nothing(code).await?;
+                None
+            }
+        };
+        let Some((who, password, totp)) = proved else {
+            self.failed(who, SignIn::Failed).await;
+            return Err(Denied::Wrong);
+        };
+        if !holds::enabled(&state, who) {
+            return Err(Denied::Disabled);
+        }
+        self.0.throttle.succeeded(attempt, now).await?;
+        self.enter(who, vec![(Method::Password, password), (Method::Totp, totp)], purpose, origin).await
+    }
+
+    /// Signs in to an emergency account: its secret suffices alone.
+    pub async fn with_emergency_secret(
+        &self,
+        name: &str,
+        typed: &str,
+        purpose: For,
+        origin: &Origin,
+    ) -> Result<SignedIn, Denied> {
+        self.check_audience(&purpose)?;
+        let state = self.state();
+        let named = account(&state, name);
+        let who = named.filter(|who| state.principals.get(who).is_some_and(|p| p.emergency()));
+        let mut proved = None;
+        for id in self.named(&state, Kind::EmergencySecret, who.unwrap_or(NOBODY)).await? {
+            let at = super::credentials::row_at(Kind::EmergencySecret, who.unwrap_or(NOBODY), id);
+            let row = self.0.vault.get(&at).await?;
+            if row.and_then(|row| secret::Hash::from_row(&row.secret)).is_some_and(|hash| hash.is_of(typed)) {
+                proved = who.map(|who| (who, id));
+            }
+        }
+        let Some((who, credential)) = proved else {
+            self.failed(named, SignIn::Failed).await;
+            return Err(Denied::Wrong);
+        };
+        if !holds::enabled(&state, who) {
+            return Err(Denied::Disabled);
+        }
+        self.enter(who, vec![(Method::EmergencySecret, credential)], purpose, origin).await
+    }
+
+    /// Gets the next access token with a refresh token, which is used up by it.
+    pub async fn with_refresh_token(&self, token: &str, origin: &Origin) -> Result<Issued, Denied> {
+        match self.0.sessions.refresh(token, self.now()).await {
+            Ok((session, next)) => {
+                self.alive(&session)?;
+                self.issue(&session, Some(next))
+            }
+            Err(NoSession::Reused(session)) => {
+                self.note_own(session.principal, Some(session.id), SignIn::RefreshReused, &[], origin).await?;
+                Err(Denied::Token(Unaccepted::SignedOut))
+            }
+            Err(no) => Err(no.into()),
+        }
+    }
+
+    /// Proves the second factor again: an access token and a one-time code give an access token with a fresh proof.
+    pub async fn step_up(&self, token: &str, code: &str, origin: &Origin) -> Result<Issued, Denied> {
+        let (_, session) = self.verified(token).await?;
+        let session = self.prove_again(&session, code, origin).await?;
+        self.issue(&session, None)
+    }
+
+    /// Proves the second factor again in a session, with a one-time code.
+    pub async fn prove_again(&self, session: &Session, code: &str, origin: &Origin) -> Result<Session, Denied> {
+        let now = self.now();
+        let attempt = self.0.throttle.begin(Aim::StepUp(session.id), origin.address, now).await?;
+        let who = session.principal;
+        let Some(totp) = self.consume(&self.state(), who, code, now).await? else {
+            self.failed(Some(who), SignIn::Failed).await;
+            return Err(Denied::Wrong);
+        };
+        self.0.throttle.succeeded(attempt, now).await?;
+        self.note_own(who, Some(session.id), SignIn::SteppedUp, &[Method::Totp], origin).await?;
+        Ok(self.0.sessions.proved_again(who, session.id, totp, now).await?)
+    }
+
+    /// Begins the session of somebody whose proofs were right.
+    async fn enter(
+        &self,
+        who: PrincipalId,
+        proved: Vec<(Method, CredentialId)>,
+        purpose: For,
+        origin: &Origin,
+    ) -> Result<SignedIn, Denied> {
+        let methods: Vec<Method> = proved.iter().map(|(method, _)| *method).collect();
+        let (door, wish) = match purpose {
+            For::Page => (Door::Page, None),
+            For::Tokens(wish) => (Door::Token, Some(wish)),
+        };
+        let (audience, scopes) = wish.map_or((None, Vec::new()), |wish| (wish.audience, wish.scopes));
+        let opening = Opening {
+            principal: who,
+            door,
+            proved,
+            scopes,
+            audience: audience.unwrap_or_else(|| super::GRAPH.to_owned()),
+            address: origin.address.map(|ip| ip.to_canonical().to_string()),
+            agent: origin.agent.clone(),
+        };
+        let (session, cookie) = self.0.sessions.open(opening, self.now()).await?;
+        let noted = self.note_own(who, Some(session.id), SignIn::Succeeded, &methods, origin).await;
+        if let Err(denied) = noted {
+            self.0.sessions.end(who, session.id).await?;
+            return Err(denied);
+        }
+        let tokens = match door {
+            Door::Page => None,
+            Door::Token => {
+                let refresh = self.0.sessions.first_refresh(&session).await?;
+                Some(self.issue(&session, refresh)?)
+            }
+        };
+        Ok(SignedIn { session, cookie, tokens })
+    }
+
+    fn issue(&self, session: &Session, refresh: Option<Refresh>) -> Result<Issued, Denied> {
+        let now = self.now();
+        let ends = session.ends.min(now + TOKEN_SPAN);
+        let scope = session.scopes.join(" ");
+        let claims = Claims {
+            iss: self.0.terms.issuer.clone(),
+            aud: session.audience.clone(),
+            sub: session.principal,
+            oid: session.principal,
+            tid: self.0.terms.tenant,
+            scp: scope.clone(),
+            amr: shown(&session.methods),
+            auth_time: session.signed_in.seconds(),
+            mfa_time: session.mfa.map(|at| at.seconds()),
+            sid: session.id,
+            jti: random::id()?,
+            iat: now.seconds(),
+            nbf: now.seconds(),
+            exp: ends.seconds(),
+        };
+        let access =
+            self.0.tokens.sign(&claims).map_err(|_| Denied::Fault(Fault::new("a token could not be signed")))?;
+        let seconds = u32::try_from(ends.seconds() - now.seconds()).unwrap_or(0);
+        Ok(Issued { access: Zeroizing::new(access), seconds, refresh, scope, principal: session.principal })
+    }
+
+    fn check_audience(&self, purpose: &For) -> Result<(), Denied> {
+        match purpose {
+            For::Tokens(wish) if wish.audience.as_ref().is_some_and(|a| !self.0.terms.audiences.contains(a)) => {
+                Err(Denied::Token(Unaccepted::Audience))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The work of checking a code, for nobody.
+    async fn consume_nothing(&self, code: &str) -> Result<(), Denied> {
+        let state = self.state();
+        self.named(&state, Kind::Totp, NOBODY).await?;
+        Totp::fresh()?.consume(code, self.now());
+        Ok(())
+    }
+}
+
+/// The id that belongs to nobody.
+const NOBODY: PrincipalId = PrincipalId::from_u128(0);
+
+/// The user with this name: the user principal name in any case, or its first part if it is one user's only.
+pub fn account(state: &State, name: &str) -> Option<PrincipalId> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > NAME_MAX {
+        return None;
+    }
+    if name.contains('@') {
+        return state.user_named(name).map(|p| p.id);
+    }
+    let start = format!("{}@", name.to_lowercase());
+    let mut found = state.upns.range(start.clone()..).take_while(|(upn, _)| upn.starts_with(&start));
+    match (found.next(), found.next()) {
+        (Some((_, id)), None) => Some(*id),
+        _ => None,
+    }
+}
+
+/// Authentication methods as tokens name them (RFC 8176; `emergency` is ours).
+fn shown(methods: &[Method]) -> Vec<String> {
+    let mut amr: Vec<String> = Vec::new();
+    for method in methods {
+        amr.push(
+            match method {
+                Method::Password => "pwd",
+                Method::Totp => "otp",
+                Method::EmergencySecret => "emergency",
+                Method::Code => "code",
+            }
+            .to_owned(),
+        );
+    }
+    if methods.contains(&Method::Password) && methods.contains(&Method::Totp) {
+        amr.push("mfa".into());
+    }
+    amr
+}
