@@ -15,6 +15,7 @@ struct Package {
 const PACKAGES: &[Package] = &[
     Package { name: "sudo", program: "visudo", why: "the host sandbox: real sudo, visudo and cvtsudoers" },
     Package { name: "libpam-modules-bin", program: "pam_exec.so", why: "the host sandbox: the session hook" },
+    Package { name: "strace", program: "strace", why: "counting the syncs behind each acknowledgement" },
 ];
 
 /// Installs what is missing, builds once, then runs every test, the demo's story and the SDKs' story.
