@@ -8,6 +8,7 @@
 use super::graph::page::PageKey;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
 use crate::engine::Engine;
+use crate::history::History;
 use crate::identity::session::Sessions;
 use crate::identity::token::{Terms, Tokens};
 use axum::Router;
@@ -30,6 +31,8 @@ pub const ANSWER_MAX: Duration = Duration::from_secs(60);
 pub struct App {
     /// Commands in, states out.
     pub engine: Engine,
+    /// What the live state forgets: audit records, closed requests, the timeline.
+    pub history: History,
     /// Signs and verifies access tokens.
     pub tokens: Arc<Tokens>,
     /// What an access token must say.

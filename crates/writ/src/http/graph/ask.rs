@@ -6,7 +6,7 @@ use super::dispatch::{Version, again};
 use super::odata::options::{Of, Query};
 use super::odata::render::render;
 use super::odata::{Entity, Linked, Row};
-use super::page::{Place, Shape, page};
+use super::page::{Place, Shape, page, resumed};
 pub use super::route::Route;
 use crate::engine::Wrong;
 use crate::http::problem::{Ids, Problem};
@@ -193,13 +193,32 @@ impl Ask {
     ) -> Result<Answer, Problem> {
         let query = Query::parse(&self.raw, entity, Of::Many)?;
         let rows = rows(&query);
+        self.page_of(&query, context, &shape, rows)
+    }
+
+    fn place(&self) -> Place<'_> {
+        let caller = self.caller.principal.unwrap_or(PrincipalId::from_u128(0));
+        Place { caller, url: &self.url, raw: &self.raw }
+    }
+
+    /// The keys of the last row of the page before, when a further page is asked for.
+    pub fn resumed(&self, query: &Query, shape: &Shape) -> Result<Option<Vec<Json>>, Problem> {
+        resumed(query, shape, &self.app.pages, &self.place())
+    }
+
+    /// The page that a query asks for of these rows, or their number.
+    pub fn page_of<R: Row>(
+        &self,
+        query: &Query,
+        context: &str,
+        shape: &Shape,
+        rows: impl Iterator<Item = R>,
+    ) -> Result<Answer, Problem> {
         if self.counting {
             let holds = |row: &R| query.filter.as_ref().is_none_or(|f| f.holds(row));
             return Ok(Answer::Count(rows.filter(holds).count() as u64));
         }
-        let caller = self.caller.principal.unwrap_or(PrincipalId::from_u128(0));
-        let place = Place { caller, url: &self.url, raw: &self.raw };
-        let page = page(rows, &query, &shape, &self.app.pages, &place)?;
+        let page = page(rows, query, shape, &self.app.pages, &self.place())?;
         let mut out = Map::new();
         out.insert("@odata.context".into(), json!(self.context_url(context)));
         if let Some(count) = page.count {

@@ -45,6 +45,7 @@ pub const ALL: &[&[Route]] = &[
     super::instances::ROUTES,
     super::approvals::ROUTES,
     super::policies::ROUTES,
+    super::directory_audits::ROUTES,
     super::batch::ROUTES,
 ];
 

@@ -10,6 +10,7 @@ pub mod ask;
 pub mod batch;
 pub mod body;
 pub mod devices;
+pub mod directory_audits;
 pub mod directory_objects;
 pub mod dispatch;
 pub mod groups;

@@ -101,14 +101,8 @@ pub fn page<R: Row>(
     place: &Place<'_>,
 ) -> Result<Page, Problem> {
     let given = query.order.is_empty();
-    let mut keys = if given { shape.order.clone() } else { query.order.clone() };
-    if keys.last().is_none_or(|k| k.property != "id") {
-        keys.push(By::id());
-    }
-    let after = match &query.skiptoken {
-        Some(token) => Some(open(token, &keys, key, place)?),
-        None => None,
-    };
+    let keys = keys(query, shape);
+    let after = resumed(query, shape, key, place)?;
     let size = query.top.unwrap_or(shape.usual).max(1) as usize;
     let skip = if after.is_some() { 0 } else { query.skip as usize };
     let wanted = size.saturating_add(skip).saturating_add(1);
@@ -148,6 +142,20 @@ pub fn page<R: Row>(
         count: query.count.then_some(count),
         next,
     })
+}
+
+/// The keys by which rows are sorted and pages resumed; the last one tells all rows apart.
+fn keys(query: &Query, shape: &Shape) -> Vec<By> {
+    let mut keys = if query.order.is_empty() { shape.order.clone() } else { query.order.clone() };
+    if keys.last().is_none_or(|k| k.property != "id") {
+        keys.push(By::id());
+    }
+    keys
+}
+
+/// The keys of the last row of the page before, when a further page is asked for.
+pub fn resumed(query: &Query, shape: &Shape, key: &PageKey, place: &Place<'_>) -> Result<Option<Vec<Json>>, Problem> {
+    query.skiptoken.as_ref().map(|token| open(token, &keys(query, shape), key, place)).transpose()
 }
 
 fn compare(a: &[Json], b: &[Json], keys: &[By]) -> Ordering {

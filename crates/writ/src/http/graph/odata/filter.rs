@@ -129,13 +129,11 @@ impl Filter {
         }
     }
 
-    /// Whether an `or` is anywhere in it.
-    pub fn has_or(&self) -> bool {
+    /// The conditions that must all hold for this one to hold.
+    pub fn conjuncts(&self) -> Vec<&Filter> {
         match self {
-            Filter::Or(_) => true,
-            Filter::And(parts) => parts.iter().any(Filter::has_or),
-            Filter::Not(inner) | Filter::All(_, inner) | Filter::Any(_, Some(inner)) => inner.has_or(),
-            _ => false,
+            Filter::And(parts) => parts.iter().flat_map(Filter::conjuncts).collect(),
+            one => vec![one],
         }
     }
 }

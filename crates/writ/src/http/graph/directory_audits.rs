@@ -1,0 +1,231 @@
+//! Audit records, as PIM and the directory write them, from the history that is folded from the log.
+//! They are only read here, and are as new as the newest change its reader has seen.
+
+use super::ask::{Ask, Route, Written};
+use super::odata::filter::{Filter, Literal, Op};
+use super::odata::options::{By, Of, Query as Options};
+use super::odata::{Entity, Kind, Property, Row};
+use super::page::{PAGE_USUAL, Shape};
+use crate::history::audit::{Initiator, Record};
+use crate::history::{AuditQuery, Place, ROWS_MAX};
+use crate::http::problem::Problem;
+use serde_json::{Value as Json, json};
+use writ_core::ids::Uuid;
+use writ_core::may::Query;
+
+/// How many records are looked through for one answer.
+pub const RECORDS_MAX: usize = 50_000;
+
+const USER: &[Property] = &[
+    Property::text("displayName"),
+    Property::id("id"),
+    Property::text("ipAddress"),
+    Property::text("userPrincipalName"),
+];
+const APP: &[Property] = &[
+    Property::id("appId"),
+    Property::text("displayName"),
+    Property::id("servicePrincipalId"),
+    Property::text("servicePrincipalName"),
+];
+const RESOURCE: Kind = Kind::Object(&[
+    Property::id("id"),
+    Property::text("displayName"),
+    Property::text("type"),
+    Property::text("userPrincipalName"),
+    Property::text("groupType"),
+]);
+const DETAIL: Kind = Kind::Object(&[Property::text("key"), Property::text("value")]);
+
+/// `directoryAudit`
+pub static DIRECTORY_AUDIT: Entity = Entity {
+    name: "directoryAudit",
+    properties: &[
+        Property::id("id"),
+        Property::time("activityDateTime"),
+        Property::text("activityDisplayName"),
+        Property::list("additionalDetails", &DETAIL),
+        Property::text("category"),
+        Property::id("correlationId"),
+        Property::object("initiatedBy", &[Property::object("user", USER), Property::object("app", APP)]),
+        Property::text("loggedByService"),
+        Property::text("operationType"),
+        Property::text("result"),
+        Property::text("resultReason"),
+        Property::list("targetResources", &RESOURCE),
+    ],
+    links: &[],
+    special: &[],
+    or: true,
+};
+
+struct Audit(Record);
+
+impl Row for Audit {
+    fn entity(&self) -> &'static Entity {
+        &DIRECTORY_AUDIT
+    }
+
+    fn get(&self, property: &str) -> Json {
+        let r = &self.0;
+        match property {
+            "id" => json!(r.id),
+            "position" => json!(position(r.place)),
+            "activityDateTime" => json!(r.at),
+            "activityDisplayName" => json!(r.activity),
+            "additionalDetails" => r.details.iter().map(|(key, value)| json!({"key": key, "value": value})).collect(),
+            "category" => json!(r.category),
+            "correlationId" => json!(r.correlation),
+            "initiatedBy" => initiated_by(&r.initiator, &r.service),
+            "loggedByService" => json!(r.service),
+            "operationType" => json!(r.operation),
+            "result" => json!(if r.succeeded { "success" } else { "failure" }),
+            "resultReason" => json!(r.reason),
+            "targetResources" => r.targets.iter().map(target).collect(),
+            _ => Json::Null,
+        }
+    }
+}
+
+fn initiated_by(initiator: &Initiator, service: &str) -> Json {
+    let user = |name: &str, id: Json, upn: Json, address: Json| json!({"user": {"displayName": name, "id": id, "ipAddress": address, "userPrincipalName": upn}, "app": null});
+    let app = |name: &str, id: Json| {
+        json!({"user": null, "app": {
+            "appId": null, "displayName": name, "servicePrincipalId": id, "servicePrincipalName": null,
+        }})
+    };
+    match initiator {
+        Initiator::User { id, name, upn, address } => user(name, json!(id), json!(upn), json!(address)),
+        Initiator::App { id, name } => app(name, json!(id)),
+        // Entra's own timer is a user in PIM's records and an app in the directory's.
+        Initiator::Service { name } if service == "PIM" => user(name, Json::Null, Json::Null, Json::Null),
+        Initiator::Service { name } => app(name, Json::Null),
+    }
+}
+
+fn target(thing: &crate::history::audit::Thing) -> Json {
+    let modified = thing
+        .modified
+        .iter()
+        .map(|(name, old, new)| json!({"displayName": name, "oldValue": value(old), "newValue": value(new)}));
+    json!({
+        "id": thing.id, "displayName": thing.name, "type": thing.sort, "userPrincipalName": thing.upn, "groupType": null,
+        "modifiedProperties": modified.collect::<Vec<_>>(),
+    })
+}
+
+/// Graph writes changed values as JSON texts inside a text; what is already one stays.
+fn value(text: &str) -> Json {
+    match text {
+        "" => Json::Null,
+        text if serde_json::from_str::<Json>(text).is_ok() => json!(text),
+        text => json!(json!(text).to_string()),
+    }
+}
+
+/// A record's place as a text that sorts as the places do.
+fn position(place: Place) -> String {
+    format!("{:020}.{:06}", place.seq, place.k)
+}
+
+fn place(position: &str) -> Option<Place> {
+    let (seq, k) = position.split_once('.')?;
+    Some(Place { seq: seq.parse().ok()?, k: k.parse().ok()? })
+}
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get_later("auditLogs/directoryAudits", |ask| Box::pin(list(ask))),
+    Route::get_later("auditLogs/directoryAudits/{id}", |ask| Box::pin(one(ask))),
+];
+
+/// Waits until the history shows the moment that is asked about.
+async fn settled(ask: &Ask) -> Result<(), Problem> {
+    ask.app.history.wait_for(ask.moment.state.seq).await.map_err(|fault| unavailable(&fault))
+}
+
+fn unavailable(fault: &crate::store::Fault) -> Problem {
+    tracing::error!(%fault, "the history cannot be read");
+    Problem::unavailable("Audit records cannot be read right now; ask again.", 5)
+}
+
+async fn one(ask: &Ask) -> Written {
+    ask.reads(Query::Audit)?;
+    settled(ask).await?;
+    let record = ask.app.history.audit_record(ask.at("id")).await.map_err(|fault| unavailable(&fault))?;
+    let record = record.ok_or_else(|| ask.missing("id"))?;
+    ask.one(&DIRECTORY_AUDIT, "auditLogs/directoryAudits/$entity", &Audit(record))
+}
+
+async fn list(ask: &Ask) -> Written {
+    ask.reads(Query::Audit)?;
+    let mut query = Options::parse(&ask.raw, &DIRECTORY_AUDIT, Of::Many)?;
+    let oldest_first = match query.order.as_slice() {
+        [] => false,
+        [By { property: "activityDateTime", descending, .. }] => !descending,
+        _ => return Err(Problem::unsupported_query("Audit records can only be sorted by activityDateTime.")),
+    };
+    query.order.clear();
+    let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };
+    let shape = Shape { order: vec![by_place], usual: PAGE_USUAL, sorted: true, typed: false };
+    let all = query.count || ask.counting;
+    let after = ask.resumed(&query, &shape)?.and_then(|keys| place(keys.first()?.as_str()?));
+    let mut narrowed = AuditQuery { oldest_first, limit: ROWS_MAX, ..narrowed(query.filter.as_ref()) };
+    // A count is of all records, whichever page it stands on.
+    narrowed.after = after.filter(|_| !all);
+    let wanted = query.top.unwrap_or(PAGE_USUAL) as usize + query.skip as usize + 1;
+    settled(ask).await?;
+    let (mut rows, mut seen) = (Vec::new(), 0);
+    loop {
+        let records = ask.app.history.audit(narrowed.clone()).await.map_err(|fault| unavailable(&fault))?;
+        let last = records.len() < ROWS_MAX as usize;
+        narrowed.after = records.last().map(|r| r.place);
+        seen += records.len();
+        rows.extend(records.into_iter().map(Audit).filter(|r| query.filter.as_ref().is_none_or(|f| f.holds(r))));
+        if last || (!all && rows.len() >= wanted) {
+            break;
+        }
+        if seen >= RECORDS_MAX {
+            return Err(Problem::unsupported_query(format!(
+                "More than {RECORDS_MAX} audit records would have to be looked through; narrow the filter, for example \
+                 with activityDateTime ge 2026-11-21T00:00:00Z."
+            )));
+        }
+    }
+    ask.page_of(&query, "auditLogs/directoryAudits", &shape, rows.into_iter())
+}
+
+/// What the filter says that an index can answer; the filter itself is applied to what comes back.
+fn narrowed(filter: Option<&Filter>) -> AuditQuery {
+    let mut narrowed = AuditQuery::default();
+    for part in filter.into_iter().flat_map(Filter::conjuncts) {
+        match part {
+            Filter::Compare(path, op, Literal::Time(time)) if path.steps == ["activityDateTime"] => match op {
+                Op::Ge | Op::Gt => narrowed.since = narrowed.since.max(Some(*time)),
+                Op::Le | Op::Lt => {
+                    narrowed.until = Some(narrowed.until.map_or(*time, |until| until.min(*time)));
+                }
+                Op::Eq | Op::Ne => {}
+            },
+            Filter::Compare(path, Op::Eq, Literal::Id(id)) => {
+                let id: Option<Uuid> = Uuid::try_parse(id).ok();
+                match path.steps.as_slice() {
+                    ["correlationId"] => narrowed.correlation = id,
+                    ["initiatedBy", "user", "id"] => narrowed.initiator = id.map(writ_core::ids::PrincipalId),
+                    _ => {}
+                }
+            }
+            Filter::Any(path, Some(inner)) if path.steps == ["targetResources"] => {
+                for inner in inner.conjuncts() {
+                    if let Filter::Compare(path, Op::Eq, Literal::Id(id)) = inner
+                        && path.steps == ["id"]
+                    {
+                        narrowed.target = Uuid::try_parse(id).ok();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    narrowed
+}

@@ -1,0 +1,157 @@
+//! Every route, asked by every kind of caller: what each gets is written down once, here.
+//!
+//! Always: a route that is not in the table fails the test, so a new one cannot be forgotten.
+
+use crate::house::{ANA, BEN, CARLA, Client, DANA, EVE, FINANCE, House, ROOT, SCOPES, SECURITY, TENANT};
+use serde_json::json;
+use std::collections::BTreeMap;
+use writ::http::graph::dispatch::ALL;
+use writ::http::graph::ids;
+use writ::http::graph::route::{Route, Verb, Versions};
+
+/// What each kind of caller gets: nobody, somebody whose token carries no permission, a member, an administrator.
+/// A route that writes is asked with a body that makes sense, of things that are there.
+const TABLE: &str = include_str!("callers.txt");
+
+/// No record has this id, which is in the right form.
+const AUDIT: &str = "PIM_00000000-0000-0000-0000-00000000dead_1_0";
+
+/// A path of this pattern about things that are there: Ana's eligibility and her open ask, Dana's assignment.
+fn path(house: &House, ask: &str, pattern: &str) -> String {
+    let state = house.engine.state();
+    let policy = format!("DirectoryRole_{TENANT}_{ROOT}");
+    let (mine, hers) = (&state.held_by(ANA).eligibilities[0], &state.held_by(DANA).assignments[0]);
+    let id = match pattern.split('/').find(|s| !["roleManagement", "directory", "policies"].contains(s)) {
+        Some("users") => EVE.to_string(),
+        Some("groups") => SECURITY.to_string(),
+        Some("administrativeUnits") => FINANCE.to_string(),
+        Some("organization") => TENANT.to_string(),
+        Some("roleDefinitions") => ROOT.to_string(),
+        Some("roleManagementPolicyAssignments") => format!("{policy}_{ROOT}"),
+        Some("roleManagementPolicies") => policy,
+        Some("roleEligibilitySchedules" | "roleEligibilityScheduleRequests") => mine.id.to_string(),
+        Some("roleEligibilityScheduleInstances") => ids::eligibility(ANA, mine.target),
+        Some("roleAssignmentSchedules") => hers.id.to_string(),
+        Some("roleAssignmentScheduleInstances" | "roleAssignments") => ids::assignment(DANA, hers.target, false),
+        Some("roleAssignmentScheduleRequests" | "roleAssignmentApprovals") => ask.to_owned(),
+        Some("auditLogs") => AUDIT.to_owned(),
+        _ => "00000000-0000-0000-0000-00000000dead".to_owned(),
+    };
+    let link = match pattern {
+        _ if pattern.contains("roleDefinitions") => "inheritsPermissionsFrom",
+        _ if pattern.contains("roleManagementPolicyAssignments") => "policy",
+        _ if pattern.contains("roleManagementPolicies") => "rules",
+        _ if pattern.contains("Approvals") => "steps",
+        _ if pattern.contains("Schedule") || pattern.contains("roleAssignments") => "principal",
+        _ => "memberOf",
+    };
+    let path = pattern
+        .replace("{id}", &id)
+        .replace("{link}", link)
+        .replace("{rule}", "Enablement_EndUser_Assignment")
+        .replace("{member}", &CARLA.to_string())
+        .replace("{owner}", &DANA.to_string())
+        .replace("{step}", ask)
+        .replace("(on)", "(on='principal')");
+    let filter = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'";
+    match pattern {
+        "policies/roleManagementPolicies" | "policies/roleManagementPolicyAssignments" => format!("{path}{filter}"),
+        "roleManagement/directory/roleAssignmentApprovals/filterByCurrentUser(on)" => {
+            path.replace("principal", "target")
+        }
+        _ => path,
+    }
+}
+
+fn body(verb: Verb, pattern: &str) -> String {
+    let reference = json!({"@odata.id": format!("http://localhost/v1.0/directoryObjects/{ANA}")});
+    let request = |action: &str| {
+        json!({
+            "action": action, "principalId": BEN, "roleDefinitionId": "f2ef992c-3afb-46b9-b7cf-a126ee74c451",
+            "directoryScopeId": "/", "justification": "table", "isValidationOnly": true,
+            "scheduleInfo": {"expiration": {"type": "afterDuration", "duration": "PT1H"}},
+        })
+    };
+    let json = match (verb, pattern) {
+        (Verb::Get | Verb::Delete, _) => return String::new(),
+        (_, p) if p.ends_with("$ref") => reference,
+        (_, p) if p.ends_with("/cancel") => return String::new(),
+        (_, "users") => json!({"displayName": "New One", "userPrincipalName": "new@northwind.example"}),
+        (_, "$batch") => json!({"requests": [{"id": "1", "method": "GET", "url": "/me"}]}),
+        (_, p) if p.contains("ScheduleRequests") => request("adminAssign"),
+        (_, p) if p.contains("steps") => json!({"reviewResult": "Deny", "justification": "table"}),
+        (_, p) if p.contains("/rules/") => json!({
+            "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyEnablementRule",
+            "enabledRules": ["MultiFactorAuthentication", "Justification", "Ticketing"],
+        }),
+        (_, p) if p.contains("roleManagementPolicies") => json!({"rules": [{
+            "id": "Expiration_EndUser_Assignment", "maximumDuration": "PT1H",
+            "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyExpirationRule",
+        }]}),
+        (_, p) if p.contains("roleDefinitions") => {
+            json!({"displayName": "Custom", "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/users/standard/read"]}]})
+        }
+        _ => json!({"displayName": "Table"}),
+    };
+    json.to_string()
+}
+
+async fn asked(client: &Client, route: &Route, path: &str) -> String {
+    let version = if route.versions == Versions::Beta { "beta" } else { "v1.0" };
+    let reply = client.send(method(route.verb), &format!("/{version}/{path}"), body(route.verb, route.path)).await;
+    assert!(!reply.status.is_server_error(), "{}: {}", reply.asked, reply.text);
+    if reply.status.is_client_error() {
+        reply.refused();
+    }
+    reply.status.as_u16().to_string()
+}
+
+/// A house in which Ana has asked, with one caller of every kind.
+async fn house() -> (House, [Client; 4], String) {
+    let house = House::new().await;
+    let ana = house.signed_in(ANA).await;
+    let path = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
+    let ask =
+        ana.post(path, crate::elevation::activation("PT1H")).await.is(201)["id"].as_str().expect("an id").to_owned();
+    let callers = [
+        house.client(None),
+        house.signed_in_with(EVE, &["Nothing.At.All"], true).await,
+        house.signed_in_with(EVE, SCOPES, true).await,
+        house.signed_in_with(DANA, SCOPES, true).await,
+    ];
+    (house, callers, ask)
+}
+
+fn method(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Get => "GET",
+        Verb::Post => "POST",
+        Verb::Patch => "PATCH",
+        Verb::Delete => "DELETE",
+    }
+}
+
+#[tokio::test]
+async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
+    let mut found = BTreeMap::new();
+    let mut at = house().await;
+    for route in ALL.iter().copied().flatten() {
+        let (house, callers, ask) = &at;
+        let path = path(house, ask, route.path);
+        let before = house.rights();
+        let mut told = Vec::new();
+        for (n, client) in callers.iter().enumerate() {
+            told.push(asked(client, route, &path).await);
+            let wrote = house.rights() != before;
+            assert!(!wrote || (n == 3 && route.verb != Verb::Get), "{} changed something", route.path);
+        }
+        found.insert(format!("{:6} {}", method(route.verb), route.path), told.join(" "));
+        if house.rights() != before {
+            at = crate::callers::house().await;
+        }
+    }
+    let told: Vec<String> = found.iter().map(|(route, told)| format!("{told}  {route}")).collect();
+    let told = told.join("\n");
+    let wanted = TABLE.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
+    assert_eq!(told, wanted, "the table and the routes differ; found:\n{told}");
+}

@@ -1,0 +1,317 @@
+//! A house to tell stories in: Northwind, its people, its server, its clock; and clients that speak to it as HTTP
+//! clients do.
+//!
+//! Always: everything a story sees came through the router; only setting the house up uses commands directly.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use serde_json::Value as Json;
+use std::sync::Arc;
+use tower::ServiceExt as _;
+use writ::clock::Clock;
+use writ::engine::{Engine, Start, fresh_id};
+use writ::history::History;
+use writ::http::graph::page::PageKey;
+use writ::http::router::{App, router};
+use writ::identity::session::{Door, Opening, Sessions};
+use writ::identity::token::{Claims, Terms, Tokens};
+use writ::store::{Store, memory};
+use writ::vault::Vault;
+use writ_core::command::{Caller, Command, Expiration, Method, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::decide::Answer;
+use writ_core::ids::{CredentialId, PersonId, PrincipalId, RoleId, TenantId, UnitId};
+use writ_core::log::checkpoint::SigningKey;
+use writ_core::role::DEVICE_ADMINISTRATOR;
+use writ_core::rules::{Approver, RuleChange, RuleChoice, Stage};
+use writ_core::scope::{Scope, Target};
+use writ_core::time::{Span, Time};
+
+/// The tenant.
+pub(crate) const TENANT: TenantId = TenantId::from_u128(0x7e7a_0001);
+/// Administers the tenant; holds Global Administrator for her working day.
+pub(crate) const DANA: PrincipalId = PrincipalId::from_u128(0xd);
+/// An engineer, eligible for Device Administrators.
+pub(crate) const ANA: PrincipalId = PrincipalId::from_u128(0xa);
+/// Approves; in the group Security.
+pub(crate) const BEN: PrincipalId = PrincipalId::from_u128(0xb);
+/// In the group Security.
+pub(crate) const CARLA: PrincipalId = PrincipalId::from_u128(0xc);
+/// Nothing in particular.
+pub(crate) const EVE: PrincipalId = PrincipalId::from_u128(0xe);
+/// The group of approvers.
+pub(crate) const SECURITY: PrincipalId = PrincipalId::from_u128(0x50);
+/// A unit.
+pub(crate) const FINANCE: UnitId = UnitId::from_u128(0xf1);
+/// The role that means root on hosts.
+pub(crate) const ROOT: RoleId = DEVICE_ADMINISTRATOR;
+
+const MORNING: Time = Time::from_millis(1_795_251_600_000);
+const AUDIENCE: &str = "https://graph.microsoft.com";
+
+/// Every delegated permission that the routes ask for.
+pub(crate) const SCOPES: &[&str] = &[
+    "RoleManagement.ReadWrite.Directory",
+    "RoleAssignmentSchedule.ReadWrite.Directory",
+    "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleManagementPolicy.ReadWrite.Directory",
+    "Directory.ReadWrite.All",
+    "User.ReadWrite.All",
+    "Group.ReadWrite.All",
+    "AdministrativeUnit.ReadWrite.All",
+    "AuditLog.Read.All",
+    "Writ.Administer",
+];
+
+pub(crate) struct House {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    pub(crate) app: App,
+    router: Router,
+}
+
+/// Somebody with a token, or without one.
+#[derive(Clone)]
+pub(crate) struct Client {
+    router: Router,
+    pub(crate) token: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) asked: String,
+}
+
+pub(crate) fn user(id: PrincipalId, name: &str, upn: &str) -> NewUser {
+    NewUser { id, person: PersonId(id.0), name: name.into(), upn: upn.into() }
+}
+
+impl House {
+    /// Northwind on a working morning: Ana is eligible for root on the hosts, Security approves.
+    pub(crate) async fn new() -> House {
+        let clock = Clock::by_hand(MORNING);
+        let store = Store::Memory(memory::Log::new());
+        let start = Start {
+            tenant: TENANT,
+            store: store.clone(),
+            clock: clock.clone(),
+            key: SigningKey::from_bytes(&[7; 32]),
+            snapshot: None,
+            last_words: Arc::new(|fault| panic!("{fault}")),
+        };
+        let engine = Engine::start(start).await.expect("an engine on an empty log");
+        let vault = Vault::memory(TENANT, [5; 32]);
+        let issuer = format!("http://localhost/{TENANT}/v2.0");
+        let app = App {
+            engine: engine.clone(),
+            history: History::in_memory(TENANT, store, &engine).await.expect("a history"),
+            tokens: Arc::new(Tokens::open(&vault).await.expect("a token key")),
+            terms: Arc::new(Terms { issuer, audiences: vec![AUDIENCE.into()], tenant: TENANT }),
+            sessions: Sessions::new(vault),
+            pages: PageKey::new(&[9; 32]),
+            public: None,
+            tls: false,
+        };
+        let house = House { engine, clock, router: router(app.clone()), app };
+        house.people().await;
+        house
+    }
+
+    async fn people(&self) {
+        let found = Command::Found {
+            name: "Northwind".into(),
+            rules: RuleChoice::Tiers,
+            span_min: Span::from_minutes(5),
+            administrator: user(DANA, "Dana Weiss", "dana@northwind.example"),
+            setup: Span::from_hours(8),
+            emergency: vec![
+                user(PrincipalId::from_u128(0x91), "Break Glass 1", "glass1@northwind.example"),
+                user(PrincipalId::from_u128(0x92), "Break Glass 2", "glass2@northwind.example"),
+            ],
+        };
+        let console = Caller::console(fresh_id());
+        self.engine.submit(found, console).await.expect("a tenant is founded once");
+        for (id, name, upn) in [
+            (ANA, "Ana Silva", "ana@northwind.example"),
+            (BEN, "Ben Okafor", "ben@northwind.example"),
+            (CARLA, "Carla Ruiz", "carla@northwind.example"),
+            (EVE, "Eve Stranger", "eve@northwind.example"),
+        ] {
+            self.does(DANA, Command::CreateUser(user(id, name, upn))).await;
+        }
+        let members = vec![BEN, CARLA];
+        let (name, description) = ("Security".to_owned(), "Approves root".to_owned());
+        let group = Command::CreateGroup {
+            group: SECURITY,
+            name,
+            description,
+            role_assignable: false,
+            owners: vec![DANA],
+            members,
+        };
+        self.does(DANA, group).await;
+        let (name, description) = ("Finance".to_owned(), String::new());
+        self.does(DANA, Command::CreateUnit { unit: FINANCE, name, description }).await;
+        let mut approval = self.engine.state().rules[&ROOT].activation.approval.clone();
+        approval.stages = vec![Stage::one_of(vec![Approver::Group(SECURITY)])];
+        self.does(DANA, Command::ChangeRules { role: ROOT, changes: vec![RuleChange::Approval(approval)] }).await;
+        self.eligible(ANA, ROOT).await;
+    }
+
+    /// Somebody does something, with every permission and a fresh second factor.
+    pub(crate) async fn does(&self, who: PrincipalId, command: Command) -> Answer {
+        let now = self.engine.now();
+        let proof = Proof { signed_in: Some(now), mfa: Some(now), ..Proof::default() };
+        let caller = Caller::signed_in(fresh_id(), who, Via::Api, proof);
+        self.engine.submit(command, caller).await.expect("setting the house up is allowed").answer
+    }
+
+    /// Dana makes somebody eligible for a role in the whole tenant.
+    pub(crate) async fn eligible(&self, who: PrincipalId, role: RoleId) {
+        let command = Command::Assign {
+            sort: Sort::Eligibility,
+            principal: who,
+            target: Target::role(role, Scope::Tenant),
+            start: None,
+            expiration: Expiration::For(Span::from_days(30)),
+            reason: Some("on call".into()),
+            ticket: TicketGiven::default(),
+        };
+        self.does(DANA, command).await;
+    }
+
+    /// Somebody signed in with every proof and permission.
+    pub(crate) async fn signed_in(&self, who: PrincipalId) -> Client {
+        self.signed_in_with(who, SCOPES, true).await
+    }
+
+    /// Somebody signed in with these permissions, with or without a second factor.
+    pub(crate) async fn signed_in_with(&self, who: PrincipalId, scopes: &[&str], second_factor: bool) -> Client {
+        let now = self.engine.now();
+        let mut proved = vec![(Method::Password, CredentialId::from_u128(1))];
+        if second_factor {
+            proved.push((Method::Totp, CredentialId::from_u128(2)));
+        }
+        let opening = Opening {
+            principal: who,
+            door: Door::Token,
+            proved,
+            scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+            audience: AUDIENCE.into(),
+            address: None,
+            agent: "stories".into(),
+        };
+        let (session, _) = self.app.sessions.open(opening, now).await.expect("a session");
+        let claims = self.claims(who, session.id, scopes, second_factor);
+        self.client(Some(self.app.tokens.sign(&claims).expect("a signed token")))
+    }
+
+    /// What a good token says.
+    pub(crate) fn claims(
+        &self,
+        who: PrincipalId,
+        sid: writ_core::ids::SessionId,
+        scopes: &[&str],
+        second_factor: bool,
+    ) -> Claims {
+        let now = self.engine.now().seconds();
+        Claims {
+            iss: self.app.terms.issuer.clone(),
+            aud: AUDIENCE.into(),
+            sub: who,
+            oid: who,
+            tid: TENANT,
+            scp: scopes.join(" "),
+            amr: vec!["pwd".into()],
+            auth_time: now,
+            mfa_time: second_factor.then_some(now),
+            sid,
+            jti: fresh_id(),
+            iat: now,
+            nbf: now,
+            exp: now + 3600,
+        }
+    }
+
+    /// Somebody with this token.
+    pub(crate) fn client(&self, token: Option<String>) -> Client {
+        Client { router: self.router.clone(), token }
+    }
+
+    /// What nothing that is refused may change: who is eligible for and holds what, and every rule.
+    pub(crate) fn rights(&self) -> impl PartialEq + std::fmt::Debug + use<> {
+        let s = self.engine.state();
+        (
+            s.eligibilities.clone(),
+            s.assignments.clone(),
+            s.rules.clone(),
+            s.principals.clone(),
+            s.roles.clone(),
+            s.open.clone(),
+        )
+    }
+}
+
+impl Client {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Reply {
+        let mut request = Request::builder().method(method).uri(path.replace(' ', "%20")).header("host", "localhost");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body.into())).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer, whatever was asked");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 64 << 20).await.expect("a bounded body");
+        let text = String::from_utf8(bytes.to_vec()).expect("answers are UTF-8");
+        let asked = format!("{method} {path}");
+        Reply { status: parts.status, headers: parts.headers, text, asked }
+    }
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "").await
+    }
+    pub(crate) async fn post(&self, path: &str, body: Json) -> Reply {
+        self.send("POST", path, body.to_string()).await
+    }
+    pub(crate) async fn patch(&self, path: &str, body: Json) -> Reply {
+        self.send("PATCH", path, body.to_string()).await
+    }
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send("DELETE", path, "").await
+    }
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{}: {e}: {}", self.asked, self.text))
+    }
+
+    /// The body of an answer with this status.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Json {
+        assert_eq!(self.status.as_u16(), status, "{}: {}", self.asked, self.text);
+        if self.text.is_empty() { Json::Null } else { self.json() }
+    }
+
+    /// `status code: message` of a refusal, in the API's error shape.
+    #[track_caller]
+    pub(crate) fn refused(&self) -> String {
+        assert!(self.status.is_client_error(), "{}: {} {}", self.asked, self.status, self.text);
+        let json = self.json();
+        let error = &json["error"];
+        let inner = &error["innerError"];
+        assert!(inner["date"].is_string() && inner["client-request-id"].is_string(), "{}: {}", self.asked, self.text);
+        assert_eq!(inner["request-id"], self.headers["request-id"].to_str().expect("ASCII"), "{}", self.asked);
+        let text = |v: &Json| v.as_str().unwrap_or_else(|| panic!("{}: {}", self.asked, self.text)).to_owned();
+        format!("{} {}: {}", self.status.as_u16(), text(&error["code"]), text(&error["message"]))
+    }
+
+    /// The list in an answer.
+    #[track_caller]
+    pub(crate) fn list(self) -> Vec<Json> {
+        self.is(200)["value"].as_array().expect("a list").clone()
+    }
+}
