@@ -11,8 +11,15 @@ use std::time::{Duration, Instant};
 const START_MAX: Duration = Duration::from_secs(120);
 const STOP_MAX: Duration = Duration::from_secs(20);
 
-/// Runs the story, handing each of its lines to `line`. Says whether all of it held.
-pub(crate) fn run(writ: &Path, line: impl FnMut(&str)) -> Result<bool, String> {
+/// The scripts, each with what it needs besides what the demo says.
+const SCRIPTS: &[(&str, &[(&str, &str)])] = &[
+    ("conformance/graph_sdk_story.py", &[]),
+    ("conformance/graph_sdk_conformance.py", &[("ONLY", "dir,misc")]),
+    ("conformance/schema_conformance.py", &[("ENDPOINTS", "conformance/endpoints-directory.txt")]),
+];
+
+/// Runs the scripts, handing each of its lines to `line`. Says whether all of it held.
+pub(crate) fn run(writ: &Path, mut line: impl FnMut(&str)) -> Result<bool, String> {
     let place = program::root().join("target/conformance");
     std::fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     let python = installed(&place)?;
@@ -21,7 +28,12 @@ pub(crate) fn run(writ: &Path, line: impl FnMut(&str)) -> Result<bool, String> {
     let mut demo = Demo::start(writ, &environment)?;
     let told = demo.environment(&environment)?;
     let names: Vec<(&str, &str)> = told.lines().filter_map(|line| line.split_once('=')).collect();
-    program::watch(&python.to_string_lossy(), &["conformance/graph_sdk_story.py"], &names, line)
+    let mut held = true;
+    for (script, more) in SCRIPTS {
+        let names: Vec<(&str, &str)> = names.iter().chain(*more).copied().collect();
+        held &= program::watch(&python.to_string_lossy(), &[script], &names, &mut line)?;
+    }
+    Ok(held)
 }
 
 /// A Python with the pinned SDKs, kept between runs; made anew when the pins change.

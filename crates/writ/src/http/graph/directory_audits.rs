@@ -144,7 +144,7 @@ async fn settled(ask: &Ask) -> Result<(), Problem> {
     ask.app.history.wait_for(ask.moment.state.seq).await.map_err(|fault| unavailable(&fault))
 }
 
-fn unavailable(fault: &crate::store::Fault) -> Problem {
+fn unavailable(fault: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%fault, "the history cannot be read");
     Problem::unavailable("Audit records cannot be read right now; ask again.", 5)
 }
