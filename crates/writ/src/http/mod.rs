@@ -4,7 +4,9 @@
 pub mod agent;
 pub mod api;
 pub mod graph;
+pub mod pages;
 pub mod problem;
 pub mod refused;
 pub mod router;
 pub mod session;
+pub mod token;

@@ -9,8 +9,7 @@ use super::graph::page::PageKey;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
 use crate::engine::Engine;
 use crate::history::History;
-use crate::identity::session::Sessions;
-use crate::identity::token::{Terms, Tokens};
+use crate::identity::Identity;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -31,14 +30,10 @@ pub const ANSWER_MAX: Duration = Duration::from_secs(60);
 pub struct App {
     /// Commands in, states out.
     pub engine: Engine,
-    /// What the live state forgets: audit records, closed requests, the timeline.
+    /// Who somebody is.
+    pub identity: Identity,
+    /// What was, folded from the log.
     pub history: History,
-    /// Signs and verifies access tokens.
-    pub tokens: Arc<Tokens>,
-    /// What an access token must say.
-    pub terms: Arc<Terms>,
-    /// Sign-in sessions.
-    pub sessions: Sessions,
     /// Signs page tokens.
     pub pages: PageKey,
     /// The address people and programs reach the server by, without a path; by default the one each caller used.
@@ -50,7 +45,12 @@ pub struct App {
 /// All routes, in what every request passes through.
 pub fn router(app: App) -> Router {
     let engine = app.engine.clone();
-    let routes = Router::new().merge(super::graph::routes()).merge(super::api::routes::routes()).with_state(app);
+    let routes = Router::new()
+        .merge(super::graph::routes())
+        .merge(super::api::routes::routes())
+        .merge(super::token::routes())
+        .merge(super::pages::routes())
+        .with_state(app);
     shell(routes, Arc::new(move || engine.now()))
 }
 

@@ -16,7 +16,7 @@ pub mod secret;
 pub mod session;
 pub mod sign_in;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod throttle;
 pub mod token;
 pub mod totp;

@@ -159,6 +159,9 @@ pub struct Passwords {
     places: Arc<Semaphore>,
     /// A hash of nobody's password, compared when there is no account, so that both cases take as long.
     decoy: Arc<str>,
+    /// How often a password was compared with a hash.
+    #[cfg(test)]
+    compared: Arc<std::sync::atomic::AtomicU32>,
 }
 
 impl Passwords {
@@ -169,6 +172,8 @@ impl Passwords {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             places: Arc::new(Semaphore::new(AT_ONCE + QUEUE_MAX)),
             decoy: decoy.into(),
+            #[cfg(test)]
+            compared: Arc::default(),
         })
     }
 
@@ -184,6 +189,8 @@ impl Passwords {
         stored: Option<Zeroizing<String>>,
     ) -> Result<bool, NotHashed> {
         let decoy = Arc::clone(&self.decoy);
+        #[cfg(test)]
+        self.compared.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.run(move || {
             // A text longer than any password is not hashed in full: its length is the caller's own secret.
             let mut end = password.len().min(BYTES_MAX + 1);
@@ -200,6 +207,12 @@ impl Passwords {
             matches && known && password.len() <= BYTES_MAX
         })
         .await
+    }
+
+    /// How often a password was compared with a hash, whether there was one or not.
+    #[cfg(test)]
+    pub(super) fn compared(&self) -> u32 {
+        self.compared.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotHashed> {

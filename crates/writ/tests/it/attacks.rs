@@ -174,7 +174,7 @@ async fn only_a_good_token_of_this_tenant_opens_anything() {
     let sign = |change: &dyn Fn(&mut writ::identity::token::Claims)| {
         let mut claims = house.claims(DANA, session, SCOPES, true);
         change(&mut claims);
-        house.app.tokens.sign(&claims).expect("a signed token")
+        house.tokens.sign(&claims).expect("a signed token")
     };
     let mut last = token.clone();
     let flipped = if last.pop() == Some('A') { 'B' } else { 'A' };

@@ -14,13 +14,14 @@ use writ::engine::{Engine, Start, fresh_id};
 use writ::history::History;
 use writ::http::graph::page::PageKey;
 use writ::http::router::{App, router};
+use writ::identity::Identity;
 use writ::identity::session::{Door, Opening, Sessions};
-use writ::identity::token::{Claims, Terms, Tokens};
+use writ::identity::token::{Claims, Tokens};
 use writ::store::{Store, memory};
 use writ::vault::Vault;
-use writ_core::command::{Caller, Command, Expiration, Method, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
 use writ_core::decide::Answer;
-use writ_core::ids::{CredentialId, PersonId, PrincipalId, RoleId, TenantId, UnitId};
+use writ_core::ids::{PersonId, PrincipalId, RoleId, TenantId, UnitId};
 use writ_core::log::checkpoint::SigningKey;
 use writ_core::role::DEVICE_ADMINISTRATOR;
 use writ_core::rules::{Approver, RuleChange, RuleChoice, Stage};
@@ -67,6 +68,9 @@ pub(crate) struct House {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
     pub(crate) app: App,
+    /// The server's own token key: for tokens that nobody can get from it, to see them refused.
+    pub(crate) tokens: Arc<Tokens>,
+    sessions: Sessions,
     router: Router,
 }
 
@@ -105,18 +109,18 @@ impl House {
         };
         let engine = Engine::start(start).await.expect("an engine on an empty log");
         let vault = Vault::memory(TENANT, [5; 32]);
-        let issuer = format!("http://localhost/{TENANT}/v2.0");
+        let identity =
+            Identity::open(engine.clone(), vault.clone(), "http://localhost", &[]).await.expect("an identity");
         let app = App {
             engine: engine.clone(),
+            identity,
             history: History::in_memory(TENANT, store, &engine).await.expect("a history"),
-            tokens: Arc::new(Tokens::open(&vault).await.expect("a token key")),
-            terms: Arc::new(Terms { issuer, audiences: vec![AUDIENCE.into()], tenant: TENANT }),
-            sessions: Sessions::new(vault),
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,
         };
-        let house = House { engine, clock, router: router(app.clone()), app };
+        let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
+        let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };
         house.people().await;
         house
     }
@@ -192,22 +196,19 @@ impl House {
     /// Somebody signed in with these permissions, with or without a second factor.
     pub(crate) async fn signed_in_with(&self, who: PrincipalId, scopes: &[&str], second_factor: bool) -> Client {
         let now = self.engine.now();
-        let mut proved = vec![(Method::Password, CredentialId::from_u128(1))];
-        if second_factor {
-            proved.push((Method::Totp, CredentialId::from_u128(2)));
-        }
         let opening = Opening {
             principal: who,
             door: Door::Token,
-            proved,
+            // These people have no passwords: what the token says of their proofs is what counts.
+            proved: Vec::new(),
             scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
             audience: AUDIENCE.into(),
             address: None,
             agent: "stories".into(),
         };
-        let (session, _) = self.app.sessions.open(opening, now).await.expect("a session");
+        let (session, _) = self.sessions.open(opening, now).await.expect("a session");
         let claims = self.claims(who, session.id, scopes, second_factor);
-        self.client(Some(self.app.tokens.sign(&claims).expect("a signed token")))
+        self.client(Some(self.tokens.sign(&claims).expect("a signed token")))
     }
 
     /// What a good token says.
@@ -220,7 +221,7 @@ impl House {
     ) -> Claims {
         let now = self.engine.now().seconds();
         Claims {
-            iss: self.app.terms.issuer.clone(),
+            iss: self.app.identity.issuer().to_owned(),
             aud: AUDIENCE.into(),
             sub: who,
             oid: who,
