@@ -278,6 +278,9 @@ pub enum Command {
     RemoveHost { host: DeviceId },
     /// Says which local account a person has: on one host, in one unit, or everywhere. `None` takes the override back.
     MapAccount { person: PersonId, place: Place, account: Option<String> },
+    /// Says how local accounts are named on one host, in one unit, or everywhere: `{local}` stands for the part of the
+    /// user principal name before the `@`. `None` takes the rule back.
+    SetAccountRule { place: Place, rule: Option<String> },
     /// A connector is about to make rights real.
     IntendGrants { grants: Vec<Intent> },
     /// What hosts say is in force: one round of reports, only what changed.

@@ -214,6 +214,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::EnrolHost { host, name, key, code } => hosts::enrol(state, cx, *host, name, key, *code),
         C::RemoveHost { host } => hosts::remove(state, cx, *host),
         C::MapAccount { person, place, account } => hosts::map_account(state, cx, *person, *place, account.as_deref()),
+        C::SetAccountRule { place, rule } => hosts::set_account_rule(state, cx, *place, rule.as_deref()),
         C::IntendGrants { grants } => hosts::intend(state, cx, grants),
         C::ReportGrants { results } => hosts::report_grants(state, cx, results),
         C::ReportHost { host, accounts, drift } => hosts::report(state, cx, *host, accounts, drift),
@@ -297,6 +298,7 @@ fn check_scopes(command: &Command, cx: &Context) -> Result<(), Refusal> {
         | C::IssueHostCode { .. }
         | C::RemoveHost { .. }
         | C::MapAccount { .. }
+        | C::SetAccountRule { .. }
         | C::ErasePrincipal { .. } => &["Writ.Administer"],
         _ => return Ok(()),
     };

@@ -282,6 +282,8 @@ events! {
     HostReported = "host_reported" { host: DeviceId, accounts: Vec<Account>, drift: Vec<Drift> }
     /// A person's local account was set, or the override taken back.
     AccountMapped = "account_mapped" { person: PersonId, place: Place, account: Option<Personal> }
+    /// How local accounts are named somewhere was set, or the rule taken back.
+    AccountRuleSet = "account_rule_set" { place: Place, rule: Option<String> }
     /// Rights are about to be made real.
     GrantIntended = "grant_intended" { grants: Vec<Intent> }
     /// Hosts said what became of rights.

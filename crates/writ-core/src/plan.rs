@@ -135,7 +135,7 @@ pub fn account_on(state: &State, principal: PrincipalId, host: DeviceId) -> Resu
         .or_else(of_unit)
         .or_else(|| mapped(Place::Everywhere))
         .map(String::from)
-        .unwrap_or_else(|| user.upn.text().and_then(|u| u.split('@').next()).unwrap_or("").to_lowercase());
+        .unwrap_or_else(|| by_rule(state, user.upn.text().unwrap_or(""), host));
     if account_name_ok(&name).is_err() {
         return Err(NoAccount::BadName(name));
     }
@@ -147,6 +147,24 @@ pub fn account_on(state: &State, principal: PrincipalId, host: DeviceId) -> Resu
         return Err(NoAccount::Missing(name));
     }
     Ok(name)
+}
+
+/// The account that the host's rule, its unit's, or the one for everywhere gives a user principal name.
+fn by_rule(state: &State, upn: &str, host: DeviceId) -> String {
+    let local = upn.split('@').next().unwrap_or("").to_lowercase();
+    let of_unit =
+        || state.units_of.get(&host.0).into_iter().flatten().find_map(|u| state.account_rules.get(&Place::Unit(*u)));
+    let rule = state
+        .account_rules
+        .get(&Place::Host(host))
+        .or_else(of_unit)
+        .or_else(|| state.account_rules.get(&Place::Everywhere));
+    rule.map_or_else(|| local.clone(), |rule| rule.replace("{local}", &local))
+}
+
+/// Whether a rule names one account for each person: `{local}` once, with nothing around it that a name cannot hold.
+pub fn account_rule_ok(rule: &str) -> bool {
+    rule.matches("{local}").count() == 1 && account_name_ok(&rule.replace("{local}", "a")).is_ok()
 }
 
 /// Whether a name may be a local account's: what useradd takes by default, and nothing that sudoers could read as

@@ -75,6 +75,8 @@ pub struct State {
     pub hosts: OrdMap<DeviceId, Arc<Host>>,
     /// Account mappings that were set by hand.
     pub accounts: OrdMap<(PersonId, Place), Personal>,
+    /// How local accounts are named, where that differs from `{local}`.
+    pub account_rules: OrdMap<Place, String>,
     /// Every local account name (lower case) that some person maps to.
     pub account_names: OrdSet<(String, PersonId)>,
     /// The state of each right on each host: an assignment to a group gives one to each of its members.
@@ -340,6 +342,7 @@ impl State {
             starts: OrdSet::new(),
             hosts: OrdMap::new(),
             accounts: OrdMap::new(),
+            account_rules: OrdMap::new(),
             account_names: OrdSet::new(),
             effects: OrdMap::new(),
             credentials: OrdMap::new(),

@@ -194,6 +194,8 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                 None => format!("{by} took back {who}'s local account mapping"),
             }
         }
+        Event::AccountRuleSet { rule: Some(rule), .. } => format!("{by} named local accounts {rule}"),
+        Event::AccountRuleSet { rule: None, .. } => format!("{by} took a rule for local accounts back"),
         Event::GrantIntended { grants } => {
             let hosts: Vec<String> = grants.iter().take(5).map(|g| t.host(g.host)).collect();
             let who = grants.first().map_or_else(String::new, |g| t.name(g.principal));

@@ -108,6 +108,32 @@ pub(super) fn map_account(
     Ok((vec![Event::AccountMapped { person, place, account }], Answer::Done))
 }
 
+pub(super) fn set_account_rule(state: &State, cx: &Context, place: Place, rule: Option<&str>) -> Judged {
+    match place {
+        Place::Host(id) => {
+            known(state, id)?;
+        }
+        Place::Unit(id) if !state.units.contains_key(&id) => {
+            return Err(Refusal::NoSuch { what: What::Unit, id: id.to_string() });
+        }
+        Place::Unit(_) | Place::Everywhere => {}
+    }
+    match rule {
+        Some(rule) if !plan::account_rule_ok(rule) => {
+            let want =
+                "a rule holds {local} once, with lower-case letters, digits, _ or - around it, such as adm-{local}"
+                    .into();
+            return Err(Refusal::Malformed { field: "rule", want });
+        }
+        None if !state.account_rules.contains_key(&place) => {
+            return Err(Refusal::NothingThere { what: "account rule", role: "this place".into() });
+        }
+        _ => {}
+    }
+    cx.with_duty(state, Duty::ManageHosts)?;
+    Ok((vec![Event::AccountRuleSet { place, rule: rule.map(Into::into) }], Answer::Done))
+}
+
 pub(super) fn intend(state: &State, cx: &Context, grants: &[Intent]) -> Judged {
     cx.by_itself("ordering a right by hand")?;
     if grants.len() > REPORT_MAX {

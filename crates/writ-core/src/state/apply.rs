@@ -132,6 +132,12 @@ impl State {
                         take_from(&mut self.units_of, object, unit);
                     }
                 }
+                if self.account_rules.contains_key(&Place::Unit(*unit)) {
+                    let everybody: Vec<PersonId> = self.persons.keys().copied().collect();
+                    self.renaming(&everybody, |s| {
+                        s.account_rules.remove(&Place::Unit(*unit));
+                    });
+                }
                 let gone: Vec<_> = self.accounts.keys().filter(|(_, p)| *p == Place::Unit(*unit)).copied().collect();
                 for key in gone {
                     self.renaming(&[key.0], |s| {
@@ -385,6 +391,15 @@ impl State {
                     None => s.accounts.remove(&(*person, *place)),
                 };
             }),
+            Event::AccountRuleSet { place, rule } => {
+                let everybody: Vec<PersonId> = self.persons.keys().copied().collect();
+                self.renaming(&everybody, |s| {
+                    match rule {
+                        Some(rule) => s.account_rules.insert(*place, rule.clone()),
+                        None => s.account_rules.remove(place),
+                    };
+                });
+            }
             Event::GrantIntended { grants } => {
                 for g in grants {
                     self.effects.insert((g.assignment, g.principal, g.host), Effect::Intended);

@@ -213,10 +213,14 @@ impl State {
     /// Every local account name (lower case) this person maps to somewhere.
     fn names_mapped(&self, person: PersonId) -> Vec<String> {
         let users = self.persons.get(&person).into_iter().flatten();
-        let mut names: Vec<String> = users
+        let locals = users
             .filter_map(|id| self.principals.get(id)?.user()?.upn.text())
-            .map(|upn| upn.split('@').next().unwrap_or(upn).to_lowercase())
-            .collect();
+            .map(|upn| upn.split('@').next().unwrap_or(upn).to_lowercase());
+        let mut names: Vec<String> = Vec::new();
+        for local in locals {
+            names.extend(self.account_rules.values().map(|rule| rule.replace("{local}", &local)));
+            names.push(local);
+        }
         let first = (person, Place::Host(DeviceId::from_u128(0)));
         let set = self.accounts.range(first..).take_while(|((p, _), _)| *p == person);
         names.extend(set.filter_map(|(_, a)| a.text().map(str::to_lowercase)));

@@ -19,6 +19,7 @@ struct Facts {
     requests: Vec<Request>,
     hosts: Vec<Host>,
     accounts: Vec<(PersonId, Place, Personal)>,
+    account_rules: Vec<(Place, String)>,
     effects: Vec<(AssignmentId, PrincipalId, DeviceId, Effect)>,
     credentials: Vec<(CredentialId, Credential)>,
     codes: Vec<(CredentialId, Code)>,
@@ -49,6 +50,7 @@ impl State {
             requests: self.requests.values().map(|r| Request::clone(r)).collect(),
             hosts: self.hosts.values().map(|h| Host::clone(h)).collect(),
             accounts: self.accounts.iter().map(|((p, place), a)| (*p, *place, a.clone())).collect(),
+            account_rules: self.account_rules.iter().map(|(p, r)| (*p, r.clone())).collect(),
             effects: self.effects.iter().map(|((a, p, h), e)| (*a, *p, *h, e.clone())).collect(),
             credentials: self.credentials.iter().map(|(id, c)| (*id, c.clone())).collect(),
             codes: self.codes.iter().map(|(id, c)| (*id, *c)).collect(),
@@ -64,6 +66,7 @@ impl State {
         let f: Facts = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let mut s = State::empty(f.tenant);
         (s.seq, s.at, s.settings, s.epoch) = (f.seq, f.at, f.settings, f.epoch);
+        s.account_rules = f.account_rules.into_iter().collect();
         for host in f.hosts {
             s.hosts.insert(host.id, Arc::new(host));
         }

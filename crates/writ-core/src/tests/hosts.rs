@@ -125,6 +125,39 @@ fn two_persons_never_share_an_account_in_any_case() {
 }
 
 #[test]
+fn a_rule_names_the_accounts_of_a_unit_and_still_nobody_shares_one() {
+    let mut s = with_hosts();
+    let rule = |rule: &str| Command::SetAccountRule { place: Place::Unit(FINANCE), rule: Some(rule.into()) };
+    for bad in ["root", "{local}{local}", "{local} ALL", "%{local}", "ADM-{local}", "{local}.x", ""] {
+        assert!(matches!(s.by("dana", rule(bad)), Err(Refusal::Malformed { .. })), "{bad}");
+    }
+    assert!(matches!(s.by("eve", rule("adm-{local}")), Err(Refusal::NotAllowed { .. })));
+    s.by("dana", rule("adm-{local}")).expect("set");
+    let accounts = |s: &mut Story, names: &[&str]| {
+        for host in [FIN, WEB] {
+            let accounts = names.iter().zip(1001..).map(|(n, uid)| Account { name: (*n).into(), uid }).collect();
+            s.run(Caller::host(Uuid::from_u128(5), host), Command::ReportHost { host, accounts, drift: vec![] })
+                .expect("reported");
+        }
+    };
+    accounts(&mut s, &["ana", "adm-ana"]);
+    assert_eq!(plan::account_on(&s.state, s.id("ana"), FIN).as_deref(), Ok("adm-ana"));
+    assert_eq!(plan::account_on(&s.state, s.id("ana"), WEB).as_deref(), Ok("ana"));
+    let other = NewUser {
+        id: PrincipalId::from_u128(802),
+        person: PersonId::from_u128(802),
+        name: "adm".into(),
+        upn: "adm-ana@x.example".into(),
+    };
+    s.by("dana", Command::CreateUser(other)).expect("created");
+    assert!(matches!(plan::account_on(&s.state, s.id("ana"), FIN), Err(plan::NoAccount::Shared(_))));
+    let again = crate::state::State::from_snapshot(&s.state.to_snapshot()).expect("read");
+    assert!(again == s.state);
+    s.by("dana", Command::SetAccountRule { place: Place::Unit(FINANCE), rule: None }).expect("taken back");
+    assert_eq!(plan::account_on(&s.state, s.id("ana"), FIN).as_deref(), Ok("ana"));
+}
+
+#[test]
 fn a_host_speaks_only_for_itself_and_only_about_what_was_ordered() {
     let mut s = with_hosts();
     s.asks("ana", ROOT, minutes(30));
