@@ -416,3 +416,18 @@ proptest! {
         let _ = verify_bytes(&start, None);
     }
 }
+
+#[test]
+fn a_checkpoint_can_be_compared_with_once_the_key_is_known() {
+    let (log, older) = (Log::of(23), Log::of(20));
+    let check = |lines: &[Vec<u8>], kept: &str| {
+        let mut verifier = Verifier::new(None, Vec::new());
+        verifier.feed(&lines[0])?;
+        assert_eq!(verifier.key(), Some(&log_key()));
+        verifier.compare_with(kept.parse().unwrap())?;
+        lines[1..].iter().try_for_each(|line| verifier.feed(line))?;
+        verifier.finish()
+    };
+    assert_eq!(check(&log.export(), &older.checkpoint(20)).unwrap().continues.len(), 1);
+    assert_eq!(check(&older.export(), &log.checkpoint(23)).unwrap_err().wrong, Wrong::RolledBack { entries: 20 });
+}

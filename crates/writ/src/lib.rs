@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod connectors;
 pub mod engine;
+pub mod export;
 pub mod history;
 pub mod http;
 pub mod identity;

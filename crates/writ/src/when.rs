@@ -60,6 +60,18 @@ impl Reader {
         if then.date() == now.date() { format!("{clock}{utc}") } else { format!("{} {clock}{utc}", then.date()) }
     }
 
+    /// The day and the second, whichever day it is: `2026-11-21 14:05:02`.
+    pub fn exact(&self, time: Time) -> String {
+        let Some(then) = self.civil(time) else { return time.to_string() };
+        let utc = if self.is_utc() { " UTC" } else { "" };
+        format!("{} {:02}:{:02}:{:02}{utc}", then.date(), then.hour(), then.minute(), then.second())
+    }
+
+    /// The day: `2026-11-21`.
+    pub fn day(&self, time: Time) -> String {
+        self.civil(time).map_or_else(|| time.to_string(), |then| then.date().to_string())
+    }
+
     /// `4 min ago`, `2 h ago`, `just now`.
     pub fn ago(&self, time: Time) -> String {
         let seconds = self.now.since(time).seconds();

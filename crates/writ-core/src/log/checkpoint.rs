@@ -51,7 +51,12 @@ impl LogKey {
         &self.name
     }
 
-    /// The key's short hash, as signature lines carry it: enough to tell keys apart, not enough to trust one.
+    /// The key's short hash in hex: enough to tell the keys of a log apart, not enough to trust one.
+    pub fn hash(&self) -> String {
+        hex::encode(self.id())
+    }
+
+    /// The key's short hash, as signature lines carry it.
     fn id(&self) -> [u8; 4] {
         let hash: [u8; 32] = Sha256::new()
             .chain_update(&self.name)

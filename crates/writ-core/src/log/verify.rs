@@ -195,6 +195,20 @@ impl Verifier {
         self.check(line).inspect_err(|found| self.found = Some(found.clone()))
     }
 
+    /// The key that the file names, once its header was fed.
+    pub fn key(&self) -> Option<&LogKey> {
+        self.header.as_ref().map(|(_, key)| key)
+    }
+
+    /// Compares with one more kept checkpoint. Only between the header and the first entry: later the entries
+    /// that it covers may have gone by.
+    pub fn compare_with(&mut self, kept: Signed) -> Result<(), Finding> {
+        assert_eq!(self.line, 1, "a kept checkpoint is given before the first entry");
+        let checked = self.key().map_or(Ok(()), |key| check_seen(&kept, key));
+        self.seen.push(Seen { signed: kept, proved: false, at: None });
+        checked.and_then(|()| self.compare_seen()).inspect_err(|found| self.found = Some(found.clone()))
+    }
+
     /// What is known once there are no more lines.
     pub fn finish(self) -> Result<Whole, Finding> {
         if let Some(found) = self.found {
@@ -268,11 +282,7 @@ impl Verifier {
         if self.given.as_ref().is_some_and(|given| *given != named) {
             return Err(wrong(Wrong::OtherKey));
         }
-        for seen in &self.seen {
-            let size = seen.signed.unproved().head.size;
-            let wrong = |why| Finding { line: None, place: Place::Seen(size), wrong: Wrong::Checkpoint(why) };
-            seen.signed.by(&named).map_err(wrong)?;
-        }
+        self.seen.iter().try_for_each(|seen| check_seen(&seen.signed, &named))?;
         self.header = Some((header, named));
         self.compare_seen()
     }
@@ -360,6 +370,12 @@ impl Verifier {
             size => Place::Entries(proved.min(size - 1) + 1, size),
         }
     }
+}
+
+/// A kept checkpoint counts only when the log's own key signed it.
+fn check_seen(kept: &Signed, key: &LogKey) -> Result<(), Finding> {
+    let place = Place::Seen(kept.unproved().head.size);
+    kept.by(key).map(|_| ()).map_err(|why| Finding { line: None, place, wrong: Wrong::Checkpoint(why) })
 }
 
 /// A kind's name: small letters, digits and underscores, a letter first.

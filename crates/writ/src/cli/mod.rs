@@ -18,6 +18,7 @@ mod cancel;
 mod deactivate;
 mod explain;
 mod host;
+mod log;
 mod login;
 mod meaning;
 mod remove;
@@ -87,6 +88,8 @@ enum Verb {
     Remove(remove::Args),
     /// The record of what happened, in sentences
     Audit(audit::Args),
+    /// Copies of the log, proofs about it, and forgetting somebody
+    Log(log::Args),
     /// Users and the codes that set up their sign-in
     User(user::Args),
     /// Hosts and the codes that enrol them
@@ -137,6 +140,7 @@ fn act(common: &Common, verb: Verb, terminal: &Terminal) -> Result<(), Stop> {
         Verb::Assign(args) => assign::run(common, &args, terminal),
         Verb::Remove(args) => remove::run(common, &args, terminal),
         Verb::Audit(args) => audit::run(common, &args, terminal),
+        Verb::Log(args) => log::run(args, terminal),
         Verb::User(args) => user::run(common, args, terminal),
         Verb::Host(args) => host::run(common, args, terminal),
     }

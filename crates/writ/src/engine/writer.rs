@@ -426,6 +426,8 @@ impl Writer {
             }
         }
         self.finish().await;
+        // The store is let go first, so that whoever hears of the end can open it at once.
+        drop(self);
         for stopped in stops {
             // Whoever no longer waits for it does not need to know.
             let _ = stopped.send(());

@@ -78,5 +78,7 @@ pub async fn open(data: &Path, tenant: TenantId, clock: Clock, make: bool) -> Re
         snapshot: Some(place.dir().join("snapshot")),
         last_words: Arc::new(end_the_process),
     });
-    Ok(Tenant { engine: engine.await?, place, vault, store })
+    let engine = engine.await?;
+    crate::export::publish_key(data, tenant, engine.log_key())?;
+    Ok(Tenant { engine, place, vault, store })
 }
