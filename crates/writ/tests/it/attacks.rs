@@ -416,3 +416,23 @@ async fn lists_show_strangers_nothing_about_others() {
         assert_eq!(eve.get(&format!("{list}/$count")).await.text, "0", "{list}");
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_gives_no_extra_minute_and_no_new_power() {
+    let house = House::new().await;
+    let (ana, ben) = (house.signed_in(ANA).await, house.signed_in(BEN).await);
+    let id = asks(&ana).await;
+    assert_eq!(approve(&ben, &id).await, "done");
+    let start = house.engine.now();
+    house.clock.jump(writ_core::time::Time::from_millis(start.millis() - 2 * 3_600_000));
+    assert!(house.engine.now() >= start);
+    let reply = house.signed_in(CARLA).await.post(REQUESTS, with("principalId", json!(CARLA))).await;
+    assert!(reply.status.as_u16() >= 400);
+    house.clock.advance(Span::from_minutes(61));
+    let mine = format!("{}/filterByCurrentUser(on='principal')", REQUESTS.replace("Requests", "Instances"));
+    assert!(house.signed_in(ANA).await.get(&mine).await.list().is_empty());
+    // Asking now would give new power; the answer says what an operator does about the clock.
+    let reply = house.signed_in(ANA).await.post(REQUESTS, activation("PT1H")).await;
+    assert_eq!(reply.status, 503, "{}", reply.text);
+    assert!(reply.headers.contains_key("retry-after") && reply.text.contains("writ recover clock"), "{}", reply.text);
+}

@@ -17,7 +17,7 @@ const TABLE: &str = include_str!("callers.txt");
 const AUDIT: &str = "PIM_00000000-0000-0000-0000-00000000dead_1_0";
 
 /// A path of this pattern about things that are there: Ana's eligibility and her open ask, Dana's assignment.
-fn path(house: &House, ask: &str, pattern: &str) -> String {
+pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
     let state = house.engine.state();
     let policy = format!("DirectoryRole_{TENANT}_{ROOT}");
     let (mine, hers) = (&state.held_by(ANA).eligibilities[0], &state.held_by(DANA).assignments[0]);
@@ -63,7 +63,7 @@ fn path(house: &House, ask: &str, pattern: &str) -> String {
     }
 }
 
-fn body(verb: Verb, pattern: &str) -> String {
+pub(crate) fn body(verb: Verb, pattern: &str) -> String {
     let reference = json!({"@odata.id": format!("http://localhost/v1.0/directoryObjects/{ANA}")});
     let request = |action: &str| {
         json!({
@@ -96,7 +96,7 @@ fn body(verb: Verb, pattern: &str) -> String {
     json.to_string()
 }
 
-async fn asked(client: &Client, route: &Route, path: &str) -> String {
+pub(crate) async fn asked(client: &Client, route: &Route, path: &str) -> String {
     let version = if route.versions == Versions::Beta { "beta" } else { "v1.0" };
     let reply = client.send(method(route.verb), &format!("/{version}/{path}"), body(route.verb, route.path)).await;
     assert!(!reply.status.is_server_error(), "{}: {}", reply.asked, reply.text);
@@ -107,7 +107,7 @@ async fn asked(client: &Client, route: &Route, path: &str) -> String {
 }
 
 /// A house in which Ana has asked, with one caller of every kind.
-async fn house() -> (House, [Client; 4], String) {
+pub(crate) async fn house() -> (House, [Client; 4], String) {
     let house = House::new().await;
     let ana = house.signed_in(ANA).await;
     let path = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
@@ -122,7 +122,7 @@ async fn house() -> (House, [Client; 4], String) {
     (house, callers, ask)
 }
 
-fn method(verb: Verb) -> &'static str {
+pub(crate) fn method(verb: Verb) -> &'static str {
     match verb {
         Verb::Get => "GET",
         Verb::Post => "POST",

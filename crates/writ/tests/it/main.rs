@@ -4,3 +4,4 @@ mod attacks;
 mod callers;
 mod elevation;
 mod house;
+mod noise;

@@ -137,8 +137,8 @@ fn list(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
         (_, None) => false,
     };
     let context = if whose == Whose::Everybody { PATH } else { "Collection(approval)" };
-    ask.list(&APPROVAL, context, |_| {
-        let all = moment.state.requests.values().map(|r| &**r).filter(|r| !r.stages.is_empty());
+    ask.list(&APPROVAL, context, |_, from| {
+        let all = moment.state.requests.range(RequestId(from)..).map(|(_, r)| &**r).filter(|r| !r.stages.is_empty());
         all.filter(move |r| mine(r) && ask.sees_request(r, view)).map(move |request| Approval { moment, request })
     })
 }

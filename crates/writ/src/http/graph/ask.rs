@@ -16,6 +16,7 @@ use axum::body::Bytes;
 use serde_json::{Map, Value as Json, json};
 use std::str::FromStr;
 use std::sync::Arc;
+use uuid::Uuid;
 use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer as Decided, Context};
 use writ_core::ids::PrincipalId;
@@ -156,8 +157,14 @@ impl Ask {
         if whose == Whose::Everybody { None } else { self.moment.me }
     }
 
-    /// What is held, of the principals that the query or the function pins; `None` when neither pins any.
-    pub fn held<'a, T>(&'a self, query: &Query, whose: Whose, pick: fn(&Held) -> &Vec<Arc<T>>) -> Option<Vec<&'a T>> {
+    /// What is held, in the order of its ids, of the principals that the query or the function pins; `None` when neither pins any.
+    pub fn held<'a, T, K: Ord>(
+        &'a self,
+        query: &Query,
+        whose: Whose,
+        pick: fn(&Held) -> &Vec<Arc<T>>,
+        id: fn(&T) -> K,
+    ) -> Option<Vec<&'a T>> {
         let state = &self.moment.state;
         let of: Vec<PrincipalId> = match (whose, self.moment.me) {
             (Whose::Everybody, _) => query.pins("principalId")?.iter().filter_map(|p| p.parse().ok()).collect(),
@@ -170,17 +177,21 @@ impl Ask {
                 std::iter::once(me).chain(groups).collect()
             }
         };
-        Some(of.iter().flat_map(|p| pick(state.held_by(*p))).map(|held| &**held).collect())
+        let mut held: Vec<&T> = of.iter().flat_map(|p| pick(state.held_by(*p))).map(|held| &**held).collect();
+        held.sort_by_key(|held| id(held));
+        held.dedup_by_key(|held| id(held));
+        Some(held)
     }
 
-    /// A list, a page of it, or its length.
+    /// A list, a page of it, or its length. The rows are told the query and where they may begin: at the row with this
+    /// id, if they come in the order of their ids. To begin earlier is never wrong, only slower.
     pub fn list<R: Row, I: Iterator<Item = R>>(
         &self,
         entity: &'static Entity,
         context: &str,
-        rows: impl FnOnce(&Query) -> I,
+        rows: impl FnOnce(&Query, Uuid) -> I,
     ) -> Result<Answer, Problem> {
-        self.list_as(entity, context, Shape::by_id(), rows)
+        self.list_as(entity, context, Shape::by_id().sorted(), rows)
     }
 
     /// The same, in another shape.
@@ -189,10 +200,10 @@ impl Ask {
         entity: &'static Entity,
         context: &str,
         shape: Shape,
-        rows: impl FnOnce(&Query) -> I,
+        rows: impl FnOnce(&Query, Uuid) -> I,
     ) -> Result<Answer, Problem> {
         let query = Query::parse(&self.raw, entity, Of::Many)?;
-        let rows = rows(&query);
+        let rows = rows(&query, self.begins_at(&query, &shape)?);
         self.page_of(&query, context, &shape, rows)
     }
 
@@ -204,6 +215,15 @@ impl Ask {
     /// The keys of the last row of the page before, when a further page is asked for.
     pub fn resumed(&self, query: &Query, shape: &Shape) -> Result<Option<Vec<Json>>, Problem> {
         resumed(query, shape, &self.app.pages, &self.place())
+    }
+
+    /// The id at which sorted rows may begin for this page; nil for the first page, and when all rows are needed.
+    fn begins_at(&self, query: &Query, shape: &Shape) -> Result<Uuid, Problem> {
+        if !shape.sorted || !query.order.is_empty() || query.count || self.counting {
+            return Ok(Uuid::nil());
+        }
+        let last = self.resumed(query, shape)?;
+        Ok(last.and_then(|keys| keys.first()?.as_str()?.parse().ok()).unwrap_or_default())
     }
 
     /// The page that a query asks for of these rows, or their number.
@@ -251,7 +271,7 @@ impl Ask {
             Linked::Many(rows) => {
                 let shape = Shape::by_id();
                 let shape = if link.mixed { shape.typed() } else { shape };
-                self.list_as(link.to, whole, shape, |_| rows.into_iter())
+                self.list_as(link.to, whole, shape, |_, _| rows.into_iter())
             }
             Linked::One(Some(target)) => {
                 let query = Query::parse(&self.raw, link.to, Of::One)?;

@@ -47,7 +47,10 @@ pub const ROUTES: &[Route] =
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&DEVICE, "devices", |_| ask.moment.state.hosts.keys().filter_map(|id| Object::host(&ask.moment, *id)))
+    ask.list(&DEVICE, "devices", |_, from| {
+        let hosts = ask.moment.state.hosts.range(DeviceId(from)..);
+        hosts.filter_map(|(id, _)| Object::host(&ask.moment, *id))
+    })
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {

@@ -104,9 +104,9 @@ pub const ROUTES: &[Route] = &[
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&GROUP, "groups", |_| {
-        let groups = ask.moment.state.principals.values().filter(|p| p.group().is_some());
-        groups.filter_map(|p| Object::principal(&ask.moment, p.id))
+    ask.list(&GROUP, "groups", |_, from| {
+        let all = ask.moment.state.principals.range(PrincipalId(from)..);
+        all.filter(|(_, p)| p.group().is_some()).filter_map(|(id, _)| Object::principal(&ask.moment, *id))
     })
 }
 

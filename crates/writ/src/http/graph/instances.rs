@@ -2,13 +2,15 @@
 
 use super::ask::{Answer, Ask, Moment, Route, Whose};
 use super::ids;
-use super::odata::{Entity, Link, Linked, Property, Row};
+use super::odata::options::By;
+use super::odata::{Entity, Kind, Link, Linked, Property, Row};
+use super::page::Shape;
 use super::schedules::{assignment_type, member_type};
 use super::targets::{self, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
 use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
 use writ_core::holds;
-use writ_core::ids::{EligibilityId, PrincipalId};
+use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId};
 use writ_core::may::Query;
 use writ_core::state::{Assignment, Eligibility};
 
@@ -176,14 +178,19 @@ pub const ROUTES: &[Route] = &[
     Route::get("roleManagement/directory/roleAssignments/{id}/{link}", |ask| assignment(ask, true)),
 ];
 
+/// In the order of the schedules' ids, in which the state keeps them; an instance's own id says nothing of order.
+fn by_schedule(property: &'static str) -> Shape {
+    Shape { order: vec![By { property, kind: Kind::Id, descending: false }], ..Shape::by_id().sorted() }
+}
+
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    ask.list(&ELIGIBILITY_INSTANCE, ELIGIBILITIES, |query| {
-        ask.held(query, whose, |h| &h.eligibilities)
-            .unwrap_or_else(|| moment.state.eligibilities.values().map(|e| &**e).collect())
-            .into_iter()
-            .filter(move |e| usable(moment, e) && ask.sees_held(e.principal, view))
+    ask.list_as(&ELIGIBILITY_INSTANCE, ELIGIBILITIES, by_schedule("roleEligibilityScheduleId"), |query, from| {
+        let pinned = ask.held(query, whose, |h| &h.eligibilities, |e| e.id);
+        let all = pinned.is_none().then(|| moment.state.eligibilities.range(EligibilityId(from)..).map(|(_, e)| &**e));
+        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
+        rows.filter(move |e| usable(moment, e) && ask.sees_held(e.principal, view))
             .map(move |held| EligibilityInstance { moment, held, seen_by })
     })
 }
@@ -204,11 +211,11 @@ fn assignments(ask: &Ask, whose: Whose, plain: bool) -> Result<Answer, Problem> 
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
     let (entity, path) = if plain { (&ASSIGNMENT, PLAIN) } else { (&ASSIGNMENT_INSTANCE, ASSIGNMENTS) };
-    ask.list(entity, path, |query| {
-        ask.held(query, whose, |h| &h.assignments)
-            .unwrap_or_else(|| moment.state.assignments.values().map(|a| &**a).collect())
-            .into_iter()
-            .filter(move |a| in_force(moment, a) && ask.sees_held(a.principal, view))
+    ask.list_as(entity, path, by_schedule("roleAssignmentScheduleId"), |query, from| {
+        let pinned = ask.held(query, whose, |h| &h.assignments, |a| a.id);
+        let all = pinned.is_none().then(|| moment.state.assignments.range(AssignmentId(from)..).map(|(_, a)| &**a));
+        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
+        rows.filter(move |a| in_force(moment, a) && ask.sees_held(a.principal, view))
             .map(move |held| AssignmentInstance { moment, held, seen_by, plain })
     })
 }

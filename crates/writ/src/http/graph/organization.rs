@@ -60,7 +60,7 @@ pub const ROUTES: &[Route] = &[Route::get("organization", list), Route::get("org
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&ORGANIZATION, "organization", |_| std::iter::once(Organization(&ask.moment)))
+    ask.list(&ORGANIZATION, "organization", |_, _| std::iter::once(Organization(&ask.moment)))
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {

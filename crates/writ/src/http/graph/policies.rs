@@ -171,13 +171,13 @@ fn policies<'a>(ask: &'a Ask, kind: Option<&'static str>, query: &Options) -> Ve
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Rules)?;
     let kind = provider(ask, &POLICY)?;
-    ask.list_as(&POLICY, POLICIES, Shape::by_id().usual(999), |query| policies(ask, kind, query).into_iter())
+    ask.list_as(&POLICY, POLICIES, Shape::by_id().usual(999), |query, _| policies(ask, kind, query).into_iter())
 }
 
 fn list_assignments(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Rules)?;
     let kind = provider(ask, &POLICY_ASSIGNMENT)?;
-    ask.list_as(&POLICY_ASSIGNMENT, ASSIGNMENTS, Shape::by_id().usual(999), |query| {
+    ask.list_as(&POLICY_ASSIGNMENT, ASSIGNMENTS, Shape::by_id().usual(999), |query, _| {
         policies(ask, kind, query).into_iter().map(PolicyAssignment)
     })
 }

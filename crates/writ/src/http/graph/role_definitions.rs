@@ -104,8 +104,8 @@ pub const ROUTES: &[Route] = &[
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
     // Graph answers with all of them at once.
-    ask.list_as(&ROLE, PATH, Shape::by_id().sorted().usual(999), |_| {
-        ask.moment.state.roles.keys().filter_map(|id| RoleRow::of(&ask.moment, *id))
+    ask.list_as(&ROLE, PATH, Shape::by_id().sorted().usual(999), |_, from| {
+        ask.moment.state.roles.range(RoleId(from)..).filter_map(|(id, _)| RoleRow::of(&ask.moment, *id))
     })
 }
 

@@ -228,8 +228,8 @@ fn list(ask: &Ask, sort: Sort, whose: Whose) -> Result<Answer, Problem> {
         (Whose::Approver, Some(me)) => may_decide(&moment.state, r, me, moment.now),
         (_, None) => false,
     };
-    ask.list(entity, path, |_| {
-        let all = moment.state.requests.values().map(|r| &**r);
+    ask.list(entity, path, |_, from| {
+        let all = moment.state.requests.range(RequestId(from)..).map(|(_, r)| &**r);
         all.filter(move |r| r.sort == sort && mine(r) && ask.sees_request(r, view)).map(move |request| RequestRow {
             moment,
             request,

@@ -164,12 +164,11 @@ pub const ROUTES: &[Route] = &[
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    ask.list(&ELIGIBILITY_SCHEDULE, ELIGIBILITIES, |query| {
-        ask.held(query, whose, |h| &h.eligibilities)
-            .unwrap_or_else(|| moment.state.eligibilities.values().map(|e| &**e).collect())
-            .into_iter()
-            .filter(move |e| ask.sees_held(e.principal, view))
-            .map(move |held| EligibilityRow { moment, held, seen_by })
+    ask.list(&ELIGIBILITY_SCHEDULE, ELIGIBILITIES, |query, from| {
+        let pinned = ask.held(query, whose, |h| &h.eligibilities, |e| e.id);
+        let all = pinned.is_none().then(|| moment.state.eligibilities.range(EligibilityId(from)..).map(|(_, e)| &**e));
+        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
+        rows.filter(move |e| ask.sees_held(e.principal, view)).map(move |held| EligibilityRow { moment, held, seen_by })
     })
 }
 
@@ -183,11 +182,11 @@ fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
 fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    ask.list(&ASSIGNMENT_SCHEDULE, ASSIGNMENTS, |query| {
-        ask.held(query, whose, |h| &h.assignments)
-            .unwrap_or_else(|| moment.state.assignments.values().map(|a| &**a).collect())
-            .into_iter()
-            .filter(move |a| ask.sees_held(a.principal, view) && a.ends.is_none_or(|end| moment.now < end))
+    ask.list(&ASSIGNMENT_SCHEDULE, ASSIGNMENTS, |query, from| {
+        let pinned = ask.held(query, whose, |h| &h.assignments, |a| a.id);
+        let all = pinned.is_none().then(|| moment.state.assignments.range(AssignmentId(from)..).map(|(_, a)| &**a));
+        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
+        rows.filter(move |a| ask.sees_held(a.principal, view) && a.ends.is_none_or(|end| moment.now < end))
             .map(move |held| AssignmentRow { moment, held, seen_by })
     })
 }

@@ -5,7 +5,8 @@ use super::directory_objects::{DIRECTORY_OBJECT, Object};
 use super::odata::{Entity, Link, Property};
 use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
-use writ_core::directory::{Principal, Service};
+use writ_core::directory::{Kind, Principal, Service};
+use writ_core::ids::PrincipalId;
 use writ_core::may::Query;
 
 /// A program.
@@ -48,16 +49,16 @@ pub const ROUTES: &[Route] = &[
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&SERVICE_PRINCIPAL, "servicePrincipals", |_| {
-        let all =
-            ask.moment.state.principals.values().filter(|p| matches!(p.kind, writ_core::directory::Kind::Service(_)));
-        all.filter_map(|p| Object::principal(&ask.moment, p.id))
+    ask.list(&SERVICE_PRINCIPAL, "servicePrincipals", |_, from| {
+        let all = ask.moment.state.principals.range(PrincipalId(from)..);
+        all.filter(|(_, p)| matches!(p.kind, Kind::Service(_)))
+            .filter_map(|(id, _)| Object::principal(&ask.moment, *id))
     })
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    let found = ask.id_at::<writ_core::ids::PrincipalId>("id")?;
+    let found = ask.id_at::<PrincipalId>("id")?;
     let is_service = ask.moment.state.principals.get(&found).is_some_and(|p| p.user().is_none() && p.group().is_none());
     let row = Object::principal(&ask.moment, found).filter(|_| is_service).ok_or_else(|| ask.missing("id"))?;
     ask.one(&SERVICE_PRINCIPAL, "servicePrincipals/$entity", &row)

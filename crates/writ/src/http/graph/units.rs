@@ -67,8 +67,8 @@ pub const ROUTES: &[Route] = &[
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&UNIT, "directory/administrativeUnits", |_| {
-        ask.moment.state.units.keys().filter_map(|id| Object::unit(&ask.moment, *id))
+    ask.list(&UNIT, "directory/administrativeUnits", |_, from| {
+        ask.moment.state.units.range(UnitId(from)..).filter_map(|(id, _)| Object::unit(&ask.moment, *id))
     })
 }
 

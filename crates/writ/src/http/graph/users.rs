@@ -77,9 +77,9 @@ fn me(ask: &Ask) -> Result<Answer, Problem> {
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&USER, "users", |_| {
-        let users = ask.moment.state.principals.values().filter(|p| p.user().is_some());
-        users.filter_map(|p| Object::principal(&ask.moment, p.id))
+    ask.list(&USER, "users", |_, from| {
+        let all = ask.moment.state.principals.range(PrincipalId(from)..);
+        all.filter(|(_, p)| p.user().is_some()).filter_map(|(id, _)| Object::principal(&ask.moment, *id))
     })
 }
 
