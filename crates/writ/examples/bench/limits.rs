@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// About the bytes of one entry with its columns, as measured on the log of the activation section.
-const ROW_BYTES: usize = 640;
+/// About the bytes of one entry.
+const ROW_BYTES: usize = 800;
 const ROUND: Duration = Duration::from_millis(1_500);
 const ROUNDS: usize = 3;
 
@@ -19,30 +19,36 @@ const ROUNDS: usize = 3;
 pub(crate) struct Sqlite {
     connection: Connection,
     next: i64,
+    row: Vec<u8>,
 }
 
 impl Sqlite {
-    pub(crate) fn open(folder: &Path) -> Result<Sqlite, Failed> {
+    /// Rows of so many bytes, in a new file.
+    pub(crate) fn open(folder: &Path, row_bytes: usize) -> Result<Sqlite, Failed> {
         let connection = Connection::open(folder.join("limit.db"))?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.execute_batch("CREATE TABLE entry (seq INTEGER PRIMARY KEY, at INTEGER, kind TEXT, bytes BLOB)")?;
-        Ok(Sqlite { connection, next: 1 })
+        Ok(Sqlite { connection, next: 1, row: vec![7; row_bytes] })
     }
 
     /// One transaction of so many rows.
     fn commit(&mut self, rows: i64) -> Result<(), Failed> {
-        let bytes = vec![7_u8; ROW_BYTES];
         let change = self.connection.transaction()?;
         {
             let mut insert = change.prepare_cached("INSERT INTO entry VALUES (?1, ?2, 'activation_began', ?3)")?;
             for seq in self.next..self.next + rows {
-                insert.execute(params![seq, seq, bytes])?;
+                insert.execute(params![seq, seq, self.row])?;
             }
         }
         change.commit()?;
         self.next += rows;
         Ok(())
+    }
+
+    /// Rows a second with so many rows in each transaction.
+    pub(crate) fn rows_per_second(&mut self, rows: i64, span: Duration) -> Result<f64, Failed> {
+        Ok(Times::of(span, || self.commit(rows))?.per_second() * rows as f64)
     }
 }
 
@@ -65,7 +71,7 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
     })?;
     row(report, "append 4 KiB and fdatasync", flushes.per_second(), &mut flushes);
 
-    let mut sqlite = Sqlite::open(folder.path())?;
+    let mut sqlite = Sqlite::open(folder.path(), ROW_BYTES)?;
     for (what, rows) in [("SQLite, one row in a commit", 1), ("SQLite, 64 rows in a commit (rows)", 64)] {
         let (mut all, mut rounds) = (Times::default(), Vec::new());
         for _ in 0..ROUNDS {

@@ -4,6 +4,7 @@
 //! Always: a figure and its limit are measured in turns, so that other work on the machine hits both.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the monotonic clock; nothing of the server does")]
 
+mod engine;
 mod holds;
 mod limits;
 mod population;
@@ -13,7 +14,7 @@ use report::{Failed, Report};
 
 type Section = fn(&mut Report) -> Result<(), Failed>;
 
-const SECTIONS: &[(&str, Section)] = &[("limits", limits::run), ("holds", holds::run)];
+const SECTIONS: &[(&str, Section)] = &[("limits", limits::run), ("holds", holds::run), ("engine", engine::run)];
 
 fn main() -> Result<(), Failed> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
