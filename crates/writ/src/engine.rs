@@ -41,8 +41,9 @@ pub const BATCH_MAX: usize = 256;
 /// How many things that time makes happen share one append at most, so that users wait for milliseconds only.
 pub const DUE_MAX: usize = 500;
 
-/// After how many entries a new snapshot is written.
-pub const SNAPSHOT_EVERY: u64 = 50_000;
+/// After how many entries a new snapshot is written: so rarely that writing a large state costs little beside the
+/// commits, so often that a start reads the rest in a few seconds.
+pub const SNAPSHOT_EVERY: u64 = 250_000;
 
 /// A command that was carried out: durable, and in the published state.
 #[derive(Clone, Debug, PartialEq)]

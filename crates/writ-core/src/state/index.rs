@@ -9,16 +9,17 @@ impl State {
         if let Some(end) = e.ends {
             self.timers.insert((end, Timer::EndEligibility(e.id)));
         }
-        self.holders.insert((e.target.role_id(), e.principal));
+        self.note_holder(e.target.role_id(), e.principal);
         let e = Arc::new(e);
         self.with_held(e.principal, |h| h.eligibilities.push(e.clone()));
         self.eligibilities.insert(e.id, e);
     }
 
     pub(super) fn drop_eligibility(&mut self, id: EligibilityId) -> Option<Arc<Eligibility>> {
-        let e = self.eligibilities.remove(&id)?;
+        let e = self.eligibilities.get(&id)?.clone();
+        self.eligibilities.remove(&id);
         if let Some(end) = e.ends {
-            self.timers.remove(&(end, Timer::EndEligibility(id)));
+            take(&mut self.timers, &(end, Timer::EndEligibility(id)));
         }
         self.with_held(e.principal, |h| h.eligibilities.retain(|x| x.id != id));
         self.check_holder(e.target.role_id(), e.principal);
@@ -31,21 +32,28 @@ impl State {
         if let Some(end) = a.ends {
             self.timers.insert((end, Timer::EndAssignment(a.id)));
         }
-        self.holders.insert((a.target.role_id(), a.principal));
+        self.note_holder(a.target.role_id(), a.principal);
         let a = Arc::new(a);
         self.with_held(a.principal, |h| h.assignments.push(a.clone()));
         self.assignments.insert(a.id, a);
     }
 
     pub(super) fn drop_assignment(&mut self, id: AssignmentId) -> Option<Arc<Assignment>> {
-        let a = self.assignments.remove(&id)?;
-        self.starts.remove(&(a.starts, id));
+        let a = self.assignments.get(&id)?.clone();
+        self.assignments.remove(&id);
+        take(&mut self.starts, &(a.starts, id));
         if let Some(end) = a.ends {
-            self.timers.remove(&(end, Timer::EndAssignment(id)));
+            take(&mut self.timers, &(end, Timer::EndAssignment(id)));
         }
         self.with_held(a.principal, |h| h.assignments.retain(|x| x.id != id));
         self.check_holder(a.target.role_id(), a.principal);
         Some(a)
+    }
+
+    fn note_holder(&mut self, role: RoleId, principal: PrincipalId) {
+        if !self.holders.contains(&(role, principal)) {
+            self.holders.insert((role, principal));
+        }
     }
 
     fn check_holder(&mut self, role: RoleId, principal: PrincipalId) {
@@ -94,15 +102,15 @@ impl State {
 
     fn unindex_request(&mut self, r: &Request) {
         let id = r.ask.request;
-        self.open.remove(&(r.ask.subject, id));
+        take(&mut self.open, &(r.ask.subject, id));
         if let Some(until) = r.until {
-            self.timers.remove(&(until, Timer::Expire(id)));
+            take(&mut self.timers, &(until, Timer::Expire(id)));
         }
         if let Some(starts) = r.starts {
-            self.timers.remove(&(starts, Timer::Begin(id)));
+            take(&mut self.timers, &(starts, Timer::Begin(id)));
         }
         if let Some(completed) = r.completed {
-            self.closed.remove(&(completed, id));
+            take(&mut self.closed, &(completed, id));
         }
     }
 
@@ -245,6 +253,14 @@ impl State {
             self.upns.remove(&upn.to_lowercase().to_owned());
         }
         take_from(&mut self.persons, user.person, &id);
+    }
+}
+
+/// Removes a key if it is there. A persistent set copies its way down to a key before it finds nothing to remove, and
+/// copying costs far more than looking; the same holds for inserting what is there already.
+fn take<K: Ord + Clone>(set: &mut OrdSet<K>, key: &K) {
+    if set.contains(key) {
+        set.remove(key);
     }
 }
 

@@ -35,16 +35,19 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
     let mut sqlite = Sqlite::open(folder.path(), runtime.block_on(bench.entry_bytes())?)?;
 
     let title = format!("Durable activations: {} people, {CALLERS} callers", count(PEOPLE as f64));
-    let columns = ["what", "a second", "median", "p99", "of SQLite, 64 rows", "of SQLite, one row"];
+    let columns =
+        ["what", "a second", "median", "p99", "CPU of the writer", "of SQLite, 64 rows", "of SQLite, one row"];
     report.section(&title, &columns);
     for approval in [false, true] {
         runtime.block_on(bench.rules(approval))?;
         let (mut rates, mut all, mut ones, mut batches) = (Vec::new(), Times::default(), Vec::new(), Vec::new());
+        let mut work = Vec::new();
         for _ in 0..ROUNDS {
             ones.push(sqlite.rows_per_second(1, LIMIT_ROUND)?);
             batches.push(sqlite.rows_per_second(64, LIMIT_ROUND)?);
-            let begun = Instant::now();
+            let (begun, worked) = (Instant::now(), writer_worked()?);
             let times = runtime.block_on(bench.everybody(if approval { Step::Approved } else { Step::Activate }))?;
+            work.push((writer_worked()? - worked).as_secs_f64() / times.count() as f64);
             rates.push(times.count() as f64 / begun.elapsed().as_secs_f64());
             all.join(times);
             runtime.block_on(bench.everybody(Step::GiveUp))?;
@@ -56,6 +59,7 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
             count(rate),
             span(all.within(0.5)),
             span(all.within(0.99)),
+            span(Duration::from_secs_f64(middle(work))),
             format!("{:.2} × {}", rate / batch, count(batch)),
             format!("{:.1} × {}", rate / one, count(one)),
         ]);
@@ -85,6 +89,18 @@ fn starts(report: &mut Report, runtime: &Runtime, place: &Place, key: &SigningKe
     let took = begun.elapsed();
     report.row(&["read and hash every entry".to_owned(), span(took), count(root as f64 / took.as_secs_f64())]);
     Ok(())
+}
+
+/// How long the engine's own thread has run so far: other work on the machine does not count.
+fn writer_worked() -> Result<Duration, Failed> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if std::fs::read_to_string(task.join("comm"))?.trim() == "engine" {
+            let told = std::fs::read_to_string(task.join("schedstat"))?;
+            return Ok(Duration::from_nanos(told.split(' ').next().unwrap_or_default().parse()?));
+        }
+    }
+    Err("the engine's thread was not found".into())
 }
 
 async fn hash_all(store: &Store) -> Result<u64, Failed> {

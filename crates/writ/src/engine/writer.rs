@@ -262,7 +262,8 @@ impl Writer {
         caller: Caller,
         at: Option<Time>,
     ) -> Result<Answer, Refusal> {
-        let mut context = self.shared.context(caller, self.entropy.ids());
+        let ids = self.entropy.ids(self.clock.now());
+        let mut context = self.shared.context(caller, ids);
         context.now = at.unwrap_or(context.now);
         let decision = decide(&draft.state, command, &context);
         let Caller { principal, via, session, ref address, command, correlation, .. } = context.caller;
