@@ -23,7 +23,7 @@ const NOWHERE: &[(&str, &str, &str)] = &[
 pub(super) fn judge(file: &File, findings: &mut Findings) {
     for (number, line) in file.text.lines().enumerate() {
         for (head, tail, reason) in NOWHERE {
-            if line.contains(&format!("{head}{tail}")) {
+            if stands(line, &format!("{head}{tail}")) {
                 findings.wrong(file, number + 1, reason);
             }
         }
@@ -35,6 +35,12 @@ pub(super) fn judge(file: &File, findings: &mut Findings) {
     if let Some(name) = decision(&file.path) {
         judge_decision(file, name, findings);
     }
+}
+
+/// A path counts from its root only: a folder of that name below another one is somebody's own.
+fn stands(line: &str, word: &str) -> bool {
+    let below = |at: usize| line[..at].ends_with(|before: char| before.is_alphanumeric() || "_-}.".contains(before));
+    line.match_indices(word).any(|(at, _)| !word.starts_with('/') || !below(at))
 }
 
 /// The rules that need to see more than one file.
@@ -110,6 +116,7 @@ mod tests {
     #[test]
     fn words_of_one_machine_stand_nowhere() {
         assert_eq!(crate::tidy::findings("notes.txt", concat!("see /wo", "rk/main\n")).len(), 1);
+        assert_eq!(crate::tidy::findings("notes.txt", concat!("mount $root/wo", "rk/upper\n")).len(), 0);
         assert_eq!(crate::tidy::findings("notes.txt", "see the networks/main\n").len(), 0);
     }
 
