@@ -1,0 +1,117 @@
+//! What Writ leaves alone, what it puts back, and that it leaves no trace.
+
+use super::*;
+
+/// Everything in /etc, with modes, owners and contents.
+fn etc(scene: &Scene) -> String {
+    scene.sh("cd /etc && find . -printf '%p %m %U %G %y %l\\n' | sort && find . -type f -exec cksum {} + | sort -k3")
+}
+
+#[test]
+fn uninstall_leaves_the_host_as_it_was() {
+    let scene = Scene::enrolled("fin-41");
+    let before = etc(&scene);
+    let mut scene = scene;
+    scene.start();
+    let grant = grant(1, "ana", 120);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    assert_ne!(etc(&scene), before);
+    let refused = scene.sandbox.agent(&["uninstall"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stop it first"), "{refused:?}");
+    let mut shell = scene.sandbox.terminal("ana", "sudo -n -i").unwrap();
+    shell.types("setsid -f sleep 7901; echo root is $(id -u)").unwrap();
+    assert!(shell.shows("root is 0", SOON));
+    scene.kill_agent();
+    let done = scene.sandbox.agent(&["uninstall"]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(etc(&scene), before);
+    assert!(shell.is_gone(SOON));
+    assert_eq!(scene.sandbox.running("sleep 7901"), 0);
+    for gone in ["/var/lib/writ-agent", "/run/writ-agent", "/sys/fs/cgroup/writ"] {
+        assert_eq!(scene.sh(&format!("ls -d {gone} 2>/dev/null | wc -l")), "0", "{gone}");
+    }
+    assert!(!scene.sudo_works("ana"));
+}
+
+#[test]
+fn removing_the_program_with_rm_leaves_sudo_and_login_working() {
+    let mut scene = Scene::running("fin-42");
+    let grant = grant(1, "ana", 120);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    scene.kill_agent();
+    scene.sh("rm /usr/local/sbin/writ-agent");
+    assert!(scene.sudo_works("ana"));
+    assert_eq!(scene.sandbox.said("root", &["sudo", "-n", "id", "-u"]).unwrap(), "0", "root's own sudo");
+    scene.sh("echo 'ben ALL=(root) NOPASSWD: ALL' > /etc/sudoers.d/own && chmod 440 /etc/sudoers.d/own");
+    assert!(scene.sudo_works("ben"), "somebody else's sudo");
+    assert_eq!(scene.sandbox.said("root", &["su", "-", "carol", "-c", "id -un"]).unwrap(), "carol", "a login");
+}
+
+#[test]
+fn rights_given_by_hand_are_reported_and_stay() {
+    let scene = Scene::enrolled("fin-43");
+    let own = "carol ALL=(root) NOPASSWD: /usr/bin/id\nben ALL=(root) NOTAFTER=20301121100000 ALL\n";
+    scene.sandbox.write("/etc/sudoers.d/own", own, "440").unwrap();
+    scene.sandbox.write("/etc/sudoers.d/ignored.conf", "ana ALL=(root) ALL\n", "440").unwrap();
+    let mut scene = scene;
+    scene.start();
+    let grant = grant(1, "ana", 60);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    let report = scene.in_force(&grant);
+    let told: Vec<String> = report.drift.iter().map(|d| format!("{} {}", d.place, d.text)).collect();
+    assert_eq!(
+        told,
+        [
+            "/etc/sudoers.d/own ben: ALL",
+            "/etc/sudoers.d/own carol: NOPASSWD: /usr/bin/id",
+            "/etc/sudoers.d/own:2 NOTAFTER=20301121100000 has no Z: it is local time, and the user picks the zone",
+        ]
+    );
+    assert_eq!(scene.sandbox.read("/etc/sudoers.d/own").unwrap(), own.trim_end());
+    assert!(scene.sandbox.said("carol", &["sudo", "-n", "id"]).is_ok(), "and works as before");
+}
+
+#[test]
+fn a_rule_that_somebody_changed_is_put_back() {
+    let scene = Scene::running("fin-44");
+    let grant = grant(1, "ana", 120);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    scene.sh("sed -i 's/NOTAFTER=[0-9]*Z/NOTAFTER=20991231000000Z/' /etc/sudoers.d/writ-1001");
+    scene.hears(|report| report.notices.iter().any(|n| n.kind == "put_back"));
+    assert!(!scene.sh("cat /etc/sudoers.d/writ-1001").contains("2099"));
+    scene.sh(
+        "printf '#1002 ALL=(root) NOPASSWD: ALL\\n' > /etc/sudoers.d/writ-1002; chmod 440 /etc/sudoers.d/writ-1002",
+    );
+    until("a file in our name that no order wants is taken out", SOON, || !scene.sudo_works("ben"));
+}
+
+#[test]
+fn a_later_rule_that_takes_it_away_is_found_out() {
+    let scene = Scene::enrolled("fin-45");
+    scene.sandbox.write("/etc/sudoers.d/zz-deny", "ana ALL=(ALL) !ALL\n", "440").unwrap();
+    let mut scene = scene;
+    scene.start();
+    let grant = grant(1, "ana", 60);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    let report = scene.hears(|report| standing(report, &grant) == Some(Standing::Failed));
+    assert!(report.grants[0].told.contains("takes it away"), "{}", report.grants[0].told);
+    scene.sh("rm /etc/sudoers.d/zz-deny");
+    scene.in_force(&grant);
+    assert_eq!(report.grants[0].grant, key(&grant));
+}
+
+#[test]
+fn a_broken_file_of_somebody_else_does_not_stop_us_and_we_do_not_touch_it() {
+    let scene = Scene::enrolled("fin-46");
+    scene.sandbox.write("/etc/sudoers.d/broken", "this is not a rule\n", "440").unwrap();
+    let mut scene = scene;
+    scene.start();
+    let grant = grant(1, "ana", 60);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.hears(|report| standing(report, &grant).is_some_and(|s| !matches!(s, Standing::Waiting)));
+    assert!(scene.sudo_works("ana"), "sudo leaves the broken file out and goes on: {}", scene.log());
+    assert_eq!(scene.sandbox.read("/etc/sudoers.d/broken").unwrap(), "this is not a rule");
+}
