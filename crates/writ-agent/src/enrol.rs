@@ -18,6 +18,9 @@ pub fn enrol(server: &str) -> Result<(), String> {
         return Err(format!("this host is enrolled with {server} as {host}; run `writ-agent uninstall` first"));
     }
     let limits = Limits::read()?;
+    if rustix::termios::isatty(std::io::stdin()) {
+        eprint!("Enrolment code: ");
+    }
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(|e| format!("cannot read the code: {e}"))?;
     let code: Code = line.parse().map_err(|e: writ_core::order::NotACode| e.to_string())?;

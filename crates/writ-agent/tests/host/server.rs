@@ -91,12 +91,16 @@ impl Server {
     }
 
     /// Waits until the newest report is as wanted, and returns it.
-    pub(crate) fn hears(&self, within: Duration, wanted: impl Fn(&Report) -> bool) -> Result<Report, Option<Report>> {
+    pub(crate) fn hears(
+        &self,
+        within: Duration,
+        wanted: impl Fn(&Report) -> bool,
+    ) -> Result<Report, Box<Option<Report>>> {
         let good = |facts: &Facts| facts.reports.last().is_some_and(&wanted);
         let facts = self.facts.0.lock().unwrap();
         let (facts, _) = self.facts.1.wait_timeout_while(facts, within, |facts| !good(facts)).unwrap();
         let last = facts.reports.last().cloned();
-        if good(&facts) { Ok(last.unwrap()) } else { Err(last) }
+        if good(&facts) { Ok(last.unwrap()) } else { Err(Box::new(last)) }
     }
 
     fn now(&self) -> Time {

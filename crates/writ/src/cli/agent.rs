@@ -12,5 +12,11 @@ pub(super) struct Args {
 
 /// Its exit status passes through; it has said everything itself.
 pub(super) fn run(args: &Args) -> ExitCode {
-    writ_agent::main(&args.words)
+    let Ok(binary) = std::env::current_exe() else {
+        eprintln!("writ agent: this program's own path cannot be found; is /proc mounted?");
+        return ExitCode::FAILURE;
+    };
+    // How PAM's hook is to call this program later.
+    let program = [binary.display().to_string(), "agent".to_owned()];
+    writ_agent::main(&program, &args.words)
 }

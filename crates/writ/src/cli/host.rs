@@ -116,11 +116,9 @@ fn enrol(client: &mut Client, unit: Option<&str>, terminal: &Terminal) -> Result
         "code made",
         &format!("for one host{place}, until {until}. On that host, as root:"),
     ));
-    terminal.say(format!(
-        "  writ agent enrol --server {} {}",
-        client.server(),
-        terminal.paint(Accent::Strong, &code.code)
-    ));
+    // The code goes in by standard input: a process list shows what a program was called with.
+    terminal.say(format!("  writ agent enrol {}", client.server()));
+    terminal.say(format!("and, when it asks, this code: {}", terminal.paint(Accent::Strong, &code.code)));
     Ok(())
 }
 
