@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::store::{Fault, Store};
 use crate::vault::{Expected, Key, Kind, Vault, VaultError};
 use arc_swap::ArcSwap;
+use entropy::Entropy;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,6 +140,16 @@ impl Engine {
     /// Reads the log, checks it against its head and checkpoint, and begins to take commands. The fault says
     /// what stands in the way, such as an entry of a kind that this version does not know.
     pub async fn start(start: Start) -> Result<Engine, Fault> {
+        Engine::begin(start, Entropy::new()).await
+    }
+
+    /// As [`Engine::start`], with ids and salts that follow from a seed, so that a simulation can be repeated. Whoever
+    /// knows the seed knows every salt: never for a log that is to be kept.
+    pub async fn simulated(start: Start, seed: u64) -> Result<Engine, Fault> {
+        Engine::begin(start, Entropy::repeating(seed)).await
+    }
+
+    async fn begin(start: Start, entropy: Entropy) -> Result<Engine, Fault> {
         let live = replay::from_log(&start).await?;
         let size = live.frontier.size();
         start.clock.begin_after((size > 0).then_some(live.state.at));
@@ -149,7 +160,7 @@ impl Engine {
             clock: start.clock.clone(),
             log_key: LogKey::new(start.tenant, start.key.verifying_key()),
         });
-        writer::spawn(start, jobs, shared.clone())?;
+        writer::spawn(start, entropy, jobs, shared.clone())?;
         Ok(Engine { queue, shared })
     }
 

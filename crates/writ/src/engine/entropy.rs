@@ -4,6 +4,7 @@
 //!
 //! Always: each byte is given out once.
 
+use sha2::{Digest, Sha256};
 use writ_core::ids::Uuid;
 use writ_core::time::Time;
 use zeroize::Zeroizing;
@@ -28,18 +29,39 @@ fn from_random(mut bytes: [u8; 16]) -> Uuid {
 pub(super) struct Entropy {
     page: Zeroizing<[u8; PAGE]>,
     used: usize,
+    /// For simulations: the seed, and how many pages it gave.
+    repeating: Option<(u64, u64)>,
 }
 
 impl Entropy {
     pub(super) fn new() -> Self {
-        Self { page: Zeroizing::new([0; PAGE]), used: PAGE }
+        Self { page: Zeroizing::new([0; PAGE]), used: PAGE, repeating: None }
+    }
+
+    /// Bytes that follow from a seed: the same seed gives the same bytes.
+    pub(super) fn repeating(seed: u64) -> Self {
+        Self { repeating: Some((seed, 0)), ..Self::new() }
+    }
+
+    fn refill(&mut self) {
+        match &mut self.repeating {
+            None => getrandom::fill(&mut *self.page).expect(SEEDED),
+            Some((seed, pages)) => {
+                for (n, part) in self.page.chunks_mut(32).enumerate() {
+                    let count = *pages * (PAGE as u64) + n as u64;
+                    let block = [seed.to_be_bytes(), count.to_be_bytes()].concat();
+                    part.copy_from_slice(&Sha256::digest(block));
+                }
+                *pages += 1;
+            }
+        }
+        self.used = 0;
     }
 
     /// Sixteen fresh bytes.
     pub(super) fn salt(&mut self) -> [u8; 16] {
         if self.used == PAGE {
-            getrandom::fill(&mut *self.page).expect(SEEDED);
-            self.used = 0;
+            self.refill();
         }
         let given = &mut self.page[self.used..self.used + 16];
         self.used += 16;
@@ -72,10 +94,23 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
+    fn a_seed_repeats_and_another_one_does_not() {
+        let ids = |seed| {
+            let mut entropy = Entropy::repeating(seed);
+            (0..600).map(|_| entropy.id()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(1), ids(1));
+        assert_ne!(ids(1), ids(2));
+        assert_eq!(ids(1).into_iter().collect::<BTreeSet<_>>().len(), 600);
+    }
+
+    #[test]
     fn no_value_is_given_twice_and_ids_are_version_4() {
         let mut entropy = Entropy::new();
         let ids: BTreeSet<Uuid> = (0..2000).map(|_| entropy.id()).chain((0..1000).map(|_| fresh_id())).collect();
         assert_eq!(ids.len(), 3000);
+        let repeated: Vec<Uuid> = (0..600).map(|_| entropy.id()).collect();
+        assert!(repeated.iter().all(|id| !ids.contains(id)));
         assert!(ids.iter().all(|id| id.get_version_num() == 4 && id.get_variant() == uuid::Variant::RFC4122));
     }
 

@@ -23,7 +23,7 @@ use writ_core::log::{Actor, Cause, Entry, Envelope, Frontier, Head, seal};
 use writ_core::personal::Personal;
 use writ_core::refusal::Refusal;
 use writ_core::state::{Meta, State};
-use writ_core::time::Time;
+use writ_core::time::{Span, Time};
 
 /// The version of every kind of event so far.
 const EVENT_FORM: u16 = 1;
@@ -36,10 +36,11 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the writer waits before it tries again something that time should have made happen, and did not.
 const STUCK_WAIT: Duration = Duration::from_secs(1);
+const STUCK_PASSES: Span = Span::from_seconds(1);
 
 /// How often, and from how short a wait on, the log is read after a lost answer before the process gives up.
-const SETTLE_TRIES: u32 = 8;
-const SETTLE_WAIT: Duration = Duration::from_millis(10);
+const SETTLE_TRIES: u32 = 11;
+const SETTLE_WAIT: Duration = Duration::from_millis(1);
 
 type Reply = oneshot::Sender<Result<Done, Wrong>>;
 
@@ -62,7 +63,12 @@ impl Job {
 }
 
 /// Begins the writer on a thread of its own: its work is never behind anything else that the server does.
-pub(super) fn spawn(start: Start, queue: mpsc::Receiver<Job>, shared: Arc<Shared>) -> Result<(), Fault> {
+pub(super) fn spawn(
+    start: Start,
+    entropy: Entropy,
+    queue: mpsc::Receiver<Job>,
+    shared: Arc<Shared>,
+) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -77,7 +83,7 @@ pub(super) fn spawn(start: Start, queue: mpsc::Receiver<Job>, shared: Arc<Shared
         snapshot: start.snapshot,
         snapshot_at: shared.live.load().frontier.size(),
         snapshotting: None,
-        entropy: Entropy::new(),
+        entropy,
         queue,
         shared,
         unrested: false,
@@ -195,7 +201,8 @@ impl Writer {
         let bound = if self.unrested { REST_AFTER } else { SLEEP_MAX };
         let sleep = async {
             match next {
-                Some(_) if stuck => tokio::time::sleep(STUCK_WAIT).await,
+                // Also woken by a clock that is set right: that may be what it is stuck on.
+                Some(_) if stuck => self.clock.sleep_until(now + STUCK_PASSES, STUCK_WAIT).await,
                 Some(at) => self.clock.sleep_until(at, bound).await,
                 None => tokio::time::sleep(bound).await,
             }
@@ -231,8 +238,9 @@ impl Writer {
             let erases = draft.erased.len() > erasures;
             pending.push(Pending { reply, answer, seq: draft.frontier.size(), erases });
         }
-        self.commit(&base, draft, pending).await;
-        if stuck { Round::Stuck } else { Round::Done }
+        let committed = self.commit(&base, draft, pending).await;
+        // What is due and cannot be written is tried again, but not as fast as the store can fail.
+        if stuck || (!committed && !due.is_empty()) { Round::Stuck } else { Round::Done }
     }
 
     /// Says once why time could not carry something out; it is tried again, and would fill the server's own log.
@@ -293,13 +301,14 @@ impl Writer {
         decision.answer
     }
 
-    /// Makes the draft durable, publishes it, and answers.
-    async fn commit(&mut self, base: &Live, draft: Draft, pending: Vec<Pending>) {
+    /// Makes the draft durable, publishes it, and answers. True when it is durable.
+    async fn commit(&mut self, base: &Live, draft: Draft, pending: Vec<Pending>) -> bool {
         if draft.entries.is_empty() {
-            return pending.into_iter().for_each(Pending::answer);
+            pending.into_iter().for_each(Pending::answer);
+            return true;
         }
         if self.broken {
-            return; // Dropping the replies says that the outcome is in the log.
+            return false; // Dropping the replies says that the outcome is in the log.
         }
         let (head, next) = (base.frontier.head(), draft.frontier.head());
         let note = Checkpoint::new(self.tenant, next).sign(&self.key);
@@ -318,14 +327,17 @@ impl Writer {
                 self.publish(draft.state, draft.frontier, note);
                 self.answer(pending, draft.erased).await;
                 self.snapshot_when_due();
+                true
             }
             Err(AppendError::Unsynced(why) | AppendError::Unknown(why)) => {
                 self.broken = true;
                 (self.last_words)(&why);
+                false
             }
             Err(AppendError::Fault(why)) => {
                 tracing::error!("a commit failed, nothing of it is in force: {why}");
                 pending.into_iter().for_each(|p| p.fail(&why));
+                false
             }
             Err(AppendError::Conflict { found }) => {
                 tracing::error!("somebody else appended to this log, which now has {found:?}");
@@ -339,6 +351,7 @@ impl Writer {
                         (self.last_words)(&why);
                     }
                 }
+                false
             }
         }
     }

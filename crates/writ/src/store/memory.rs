@@ -60,6 +60,13 @@ impl Log {
         self.0.lock().mishaps.extend(mishaps);
     }
 
+    /// Forgets what was planned and has not happened.
+    pub fn calm(&self) {
+        let mut inner = self.0.lock();
+        inner.mishaps.clear();
+        inner.failing_reads = 0;
+    }
+
     /// A crash of the machine: what was not synced is forgotten, and so are planned mishaps.
     pub fn crash(&self) {
         let mut inner = self.0.lock();

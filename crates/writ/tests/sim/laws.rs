@@ -1,0 +1,91 @@
+//! The laws that speak of what is so now, held against the published state after each step.
+//! It never asks the rules whether the rules are right: it asks the shadow.
+//!
+//! Always: a broken law panics and names itself.
+
+use crate::asks::ROLES;
+use crate::chance::Chance;
+use crate::shadow::Shadow;
+use std::collections::BTreeSet;
+use writ_core::holds;
+use writ_core::ids::PrincipalId;
+use writ_core::plan::plan;
+use writ_core::role::DEVICE_ADMINISTRATOR;
+use writ_core::scope::Scope;
+use writ_core::state::State;
+use writ_core::time::Time;
+
+pub(crate) fn check(shadow: &Shadow, state: &State, now: Time, chance: &mut Chance) {
+    assert_eq!(state.seq, shadow.seq, "law 8: the state is not of the newest entry");
+    law_1(shadow, state, now, chance);
+    law_6(shadow);
+    assert!(shadow.ways_in() > 0, "law 7: there is no way in");
+    law_10(shadow, state, now);
+}
+
+/// Nobody holds a target without an assignment in force, and everybody with one does.
+fn law_1(shadow: &Shadow, state: &State, now: Time, chance: &mut Chance) {
+    let enabled = |role| shadow.roles.get(&role).is_some_and(|(enabled, _)| *enabled);
+    let in_force: Vec<_> =
+        shadow.assignments.iter().filter(|(_, a)| a.covers(now) && enabled(a.target.role_id())).collect();
+    let who: Vec<PrincipalId> = shadow.beings.keys().copied().collect();
+    for id in &who {
+        let plain: BTreeSet<_> = in_force
+            .iter()
+            .filter(|(_, a)| shadow.beings[id].enabled && shadow.reaches(a.principal, *id))
+            .map(|(assignment, _)| **assignment)
+            .collect();
+        let says: BTreeSet<_> = holds::held(state, *id, now).map(|a| a.id).collect();
+        assert_eq!(says, plain, "law 1: what {id} holds");
+    }
+    let scopes: Vec<Scope> = [Scope::Tenant]
+        .into_iter()
+        .chain(shadow.units.keys().map(|unit| Scope::Unit(*unit)))
+        .chain(who.iter().map(|id| Scope::Object(id.0)))
+        .collect();
+    for _ in 0..20 {
+        let (id, role, scope) = (chance.pick(&who), chance.pick(&ROLES), chance.pick(&scopes));
+        let plain = shadow.holds(id, role, scope, now);
+        assert_eq!(holds::holds(state, id, role, scope, now), plain, "law 1: {id} and {role} at {scope}");
+    }
+    assert_eq!(state.assignments.len(), shadow.assignments.len(), "law 1: the state has other assignments");
+    assert_eq!(state.eligibilities.len(), shadow.eligibilities.len(), "law 1: the state has other eligibilities");
+}
+
+/// What ends when something it depended on ends, is gone.
+fn law_6(shadow: &Shadow) {
+    for (id, a) in &shadow.assignments {
+        assert!(shadow.beings.contains_key(&a.principal), "law 6: {id} of a deleted principal");
+        assert!(shadow.roles.contains_key(&a.target.role_id()), "law 6: {id} of a deleted role");
+        if let Scope::Unit(unit) = a.target.scope() {
+            assert!(shadow.units.contains_key(&unit), "law 6: {id} in a deleted unit");
+        }
+        let Some(from) = a.from else { continue };
+        let e = shadow.eligibilities.get(&from);
+        let e = e.unwrap_or_else(|| panic!("law 6: {id} outlived its eligibility"));
+        assert!(shadow.beings[&a.principal].enabled, "law 6: {id} of a disabled account");
+        assert!(shadow.reaches(e.principal, a.principal), "law 6: {id} after leaving the group it came through");
+        assert!(shadow.roles[&a.target.role_id()].0, "law 6: {id} of a disabled role");
+    }
+    for (id, e) in &shadow.eligibilities {
+        assert!(shadow.beings.contains_key(&e.principal), "law 6: eligibility {id} of a deleted principal");
+        assert!(shadow.roles.contains_key(&e.target.role_id()), "law 6: eligibility {id} of a deleted role");
+    }
+}
+
+/// When time has passed, power is gone: from decisions, from the state, and from the plan.
+fn law_10(shadow: &Shadow, state: &State, now: Time) {
+    for a in state.assignments.values() {
+        assert!(a.ends.is_none_or(|ends| ends > now), "law 10: {} is past its end and still there", a.id);
+    }
+    for grant in plan(state, now) {
+        assert!(grant.not_after.is_none_or(|end| end > now), "law 10: a right is planned beyond its end");
+        let scopes = [Scope::Tenant, Scope::Object(grant.host.0)]
+            .into_iter()
+            .chain(shadow.units.keys().map(|unit| Scope::Unit(*unit)));
+        let held = scopes
+            .filter(|scope| shadow.contains(*scope, Scope::Object(grant.host.0)))
+            .any(|scope| shadow.holds(grant.principal, DEVICE_ADMINISTRATOR, scope, now));
+        assert!(held, "law 1: root on {} is planned for {}, who does not hold it", grant.host, grant.principal);
+    }
+}
