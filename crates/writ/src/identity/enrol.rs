@@ -142,6 +142,12 @@ impl Identity {
         }
     }
 
+    /// The same secret once more, as its page sent it back: for showing it again after digits that did not match. Nothing
+    /// is looked up for it; whoever sends another secret sees that one, and it binds nothing.
+    pub fn offered_again(&self, invited: &Invited, seed: &str) -> Option<Offered> {
+        Totp::with_seed(seed).map(|totp| self.offered(&totp, &invited.upn))
+    }
+
     /// Binds what was chosen with a code, once a one-time code shows that the secret has arrived. The code is used up.
     pub async fn confirm(&self, code: &str, otp: &str, origin: &Origin) -> Result<PrincipalId, Denied> {
         let (mut row, found) = self.code_row(code, origin).await?;

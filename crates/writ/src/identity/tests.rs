@@ -59,7 +59,7 @@ fn tokens() -> For {
 
 /// An app that has the secret which was offered.
 pub(crate) fn app(offered: &enrol::Offered) -> App {
-    App(Totp::from_row(format!(r#"{{"seed":"{}","last":0}}"#, *offered.seed).as_bytes()).unwrap())
+    App(Totp::with_seed(&offered.seed).unwrap())
 }
 
 async fn engine(log: &Log, clock: &Clock) -> Engine {
@@ -160,6 +160,10 @@ impl House {
             });
         }
         told
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.identity.0.engine.clone()
     }
 
     async fn rows(&self, kind: Kind) -> usize {

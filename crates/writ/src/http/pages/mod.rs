@@ -1,10 +1,75 @@
 //! Pages for people: signing in, setting up a sign-in, and who they are. Plain HTML that works without scripts.
 //! No access rule is written here.
+//!
+//! Always: a page runs no script, loads nothing from elsewhere, cannot be framed and is not kept by the browser.
+
+pub mod account;
+pub mod enrol;
+pub mod files;
+pub mod signin;
+#[cfg(test)]
+mod tests;
 
 use super::router::App;
+use crate::identity::Denied;
+use askama::Template;
 use axum::Router;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+
+/// What a page may load: its own style and picture. Forms go to this server only.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// All pages.
 pub fn routes() -> Router<App> {
     Router::new()
+        .route("/", get(|| async { Redirect::to("/account") }))
+        .merge(account::routes())
+        .merge(enrol::routes())
+        .merge(files::routes())
+        .merge(signin::routes())
+}
+
+/// A page as an answer.
+fn shown(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            (status, headers, text).into_response()
+        }
+        Err(error) => {
+            tracing::error!("a page could not be written: {error}");
+            super::problem::Problem::internal().into_response()
+        }
+    }
+}
+
+/// A page that tells why something was not done, with the status that belongs to it.
+fn shown_denied(denied: &Denied, template: &impl Template) -> Response {
+    let (status, wait) = match denied {
+        Denied::Wrong | Denied::Disabled | Denied::Token(_) => (StatusCode::UNAUTHORIZED, None),
+        Denied::Wait(seconds) => (StatusCode::TOO_MANY_REQUESTS, Some(*seconds)),
+        Denied::Busy => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
+        Denied::Refused(_) => (StatusCode::FORBIDDEN, None),
+        Denied::Unfit(_) | Denied::Code | Denied::NotConfirmed => (StatusCode::UNPROCESSABLE_ENTITY, None),
+        Denied::Fault(fault) => {
+            tracing::error!("a page could not do what was asked: {fault}");
+            (StatusCode::SERVICE_UNAVAILABLE, Some(5))
+        }
+    };
+    let mut response = shown(status, template);
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The organisation's name, for the head of a page.
+fn organisation(app: &App) -> String {
+    app.engine.state().settings.as_ref().map_or_else(String::new, |s| s.name.clone())
 }
