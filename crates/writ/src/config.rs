@@ -15,6 +15,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("WRIT_CA", "a PEM file with the certificate authority of that server, when it is your own"),
     ("WRIT_TOKEN", "an access token to use instead of a session; for programs"),
     ("WRIT_PASSWORD", "the password for `writ login` when input is not a terminal"),
+    ("WRIT_CODE", "the single-use code for `writ login --enrol` when input is not a terminal"),
     ("WRIT_OTP", "the one-time code for `writ login` and `writ activate` when input is not a terminal"),
     ("WRIT_CONFIG", "the server's writ.toml"),
     ("WRIT_DATA", "the server's data directory"),

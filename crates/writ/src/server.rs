@@ -1,7 +1,164 @@
 //! Puts the server together: the only place that knows every part.
-//! It decides nothing and serves nothing itself.
+//! It decides nothing; it opens, wires, listens, and takes down in the opposite order.
 //!
-//! Always: a part that cannot start stops the start, with a sentence for the operator.
+//! Always: a part that cannot start stops the start, with a sentence for the operator; what was asked before the end is
+//! finished, and what comes after it is turned away.
 
-pub mod founding;
 pub mod tenant;
+
+use crate::config::{Settings, Tls};
+use crate::connectors::hosts::Hosts;
+use crate::connectors::reconcile;
+use crate::history::History;
+use crate::http::graph::page::PageKey;
+use crate::http::router::{App, router};
+use crate::identity::Identity;
+use crate::store::Fault;
+use crate::vault::{Expected, Key, Kind, VaultError};
+use axum_server::tls_rustls::RustlsConfig;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tenant::Tenant;
+use zeroize::Zeroizing;
+
+/// How long requests that run may go on after the server was told to end.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+/// How often what has expired is collected.
+const TEND_EVERY: Duration = Duration::from_secs(60);
+
+/// A server that listens.
+pub struct Serving {
+    /// The address clients use.
+    pub url: String,
+    /// Who somebody is.
+    pub identity: Identity,
+    /// The tenant that is served.
+    pub tenant: Tenant,
+    handle: axum_server::Handle<SocketAddr>,
+    door: tokio::task::JoinHandle<std::io::Result<()>>,
+    tending: tokio::task::JoinHandle<()>,
+    reconciling: tokio::task::JoinHandle<()>,
+}
+
+/// The runtime that everything asynchronous runs on.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("writ").build();
+    built.map_err(|e| Fault::new(format!("no threads to run on: {e}")))
+}
+
+/// Listens and serves; returns as soon as connections are accepted.
+///
+/// # Errors
+/// When the address is taken, the certificate is not usable, or a part does not start.
+pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault> {
+    let taken = |e: std::io::Error| Fault::new(format!("cannot listen on {}: {e}", settings.listen));
+    let listener = TcpListener::bind(settings.listen).map_err(taken)?;
+    listener.set_nonblocking(true).map_err(taken)?;
+    let bound = listener.local_addr().map_err(taken)?;
+    let url = settings.url_at(bound);
+    let tls = match &settings.tls {
+        Some(tls) => Some(certificate(tls).await?),
+        None => None,
+    };
+    let identity = Identity::open(tenant.engine.clone(), tenant.vault.clone(), &url, &settings.audiences).await?;
+    let file = tenant.place.dir().join("history.db");
+    let history = History::start(&file, tenant.place.tenant(), tenant.store.clone(), &tenant.engine).await?;
+    let hosts =
+        Hosts::start(tenant.engine.clone(), tenant.vault.clone()).await.map_err(|e| Fault::new(e.to_string()))?;
+    let reconciling = reconcile::spawn(tenant.engine.clone(), vec![Arc::new(hosts.clone())]);
+    let app = App {
+        engine: tenant.engine.clone(),
+        identity: identity.clone(),
+        history,
+        hosts,
+        pages: page_key(&tenant).await?,
+        public: settings.url.as_deref().map(Into::into),
+        tls: tls.is_some(),
+    };
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let handle = axum_server::Handle::new();
+    let (door_handle, refused) = (handle.clone(), taken);
+    let door = match tls {
+        Some(tls) => {
+            let server = axum_server::from_tcp_rustls(listener, tls).map_err(refused)?.handle(door_handle);
+            tokio::spawn(server.serve(service))
+        }
+        None => {
+            let server = axum_server::from_tcp(listener).map_err(refused)?.handle(door_handle);
+            tokio::spawn(server.serve(service))
+        }
+    };
+    let tended = identity.clone();
+    let tending = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(TEND_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(why) = tended.tend().await {
+                tracing::warn!("what has expired could not be collected: {why}");
+            }
+        }
+    });
+    Ok(Serving { url, identity, tenant, handle, door, tending, reconciling })
+}
+
+impl Serving {
+    /// Ends: no new connection, the running requests finished within a bound, the log closed.
+    pub async fn stop(self) {
+        self.tending.abort();
+        self.reconciling.abort();
+        self.handle.graceful_shutdown(Some(LAST_ANSWERS));
+        // A long poll may use the whole bound; it is cut off then.
+        if tokio::time::timeout(LAST_ANSWERS * 2, self.door).await.is_err() {
+            tracing::warn!("connections were still open when the server ended");
+        }
+        self.tenant.engine.stop().await;
+    }
+}
+
+/// Waits until somebody tells this process to end: Ctrl-C, or TERM as service managers send it.
+///
+/// # Errors
+/// When signals cannot be received here.
+pub async fn told_to_end() -> Result<(), Fault> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let deaf = |e: std::io::Error| Fault::new(format!("signals cannot be received: {e}"));
+    let mut term = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+async fn certificate(tls: &Tls) -> Result<RustlsConfig, Fault> {
+    let unusable = |e: std::io::Error| {
+        Fault::new(format!(
+            "{} and {} are not a usable certificate and key: {e}",
+            tls.cert.display(),
+            tls.key.display()
+        ))
+    };
+    RustlsConfig::from_pem_chain_file(&tls.cert, &tls.key).await.map_err(unusable)
+}
+
+/// The key that page tokens are signed with: one per tenant, made at the first start, so that a list can be read on
+/// after a restart.
+async fn page_key(tenant: &Tenant) -> Result<PageKey, Fault> {
+    let fault = |e: VaultError| Fault::new(e.to_string());
+    let at = Key::new(Kind::ServerKey, "", "pages");
+    if let Some(row) = tenant.vault.get(&at).await.map_err(fault)?
+        && let Ok(bytes) = <[u8; 32]>::try_from(row.secret.as_slice())
+    {
+        return Ok(PageKey::new(&bytes));
+    }
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    getrandom::fill(&mut *bytes).map_err(|e| Fault::new(format!("no randomness from the system: {e}")))?;
+    tenant.vault.put(&at, Expected::Absent, &*bytes, None).await.map_err(fault)?;
+    Ok(PageKey::new(&bytes))
+}

@@ -105,8 +105,8 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
             }
         }
         RuleChange::Freshness { mfa_age_max } => {
-            if *mfa_age_max < Span::from_seconds(30) || *mfa_age_max > Span::from_hours(24) {
-                return malformed("mfaAgeMax", "a proof of MFA may be between 30 seconds and a day old");
+            if *mfa_age_max < Span::from_seconds(10) || *mfa_age_max > Span::from_hours(24) {
+                return malformed("mfaAgeMax", "a proof of MFA may be between ten seconds and a day old");
             }
         }
         RuleChange::Pending { pending_max } => {

@@ -16,13 +16,17 @@ mod assign;
 mod audit;
 mod cancel;
 mod deactivate;
+mod demo;
 mod explain;
 mod host;
+mod init;
 mod log;
 mod login;
 mod meaning;
+mod recover;
 mod remove;
 mod roles;
+mod serve;
 mod status;
 mod user;
 mod wait;
@@ -94,6 +98,14 @@ enum Verb {
     User(user::Args),
     /// Hosts and the codes that enrol them
     Host(host::Args),
+    /// Create a new tenant on this machine
+    Init(init::Args),
+    /// Run the server
+    Serve(serve::Args),
+    /// Ways back in, for root at the server's own console
+    Recover(recover::Args),
+    /// See the whole story live: a demo organisation, a real host, real root, and its end
+    Demo(demo::Args),
     /// Run the host agent of this build (`writ agent --help`)
     Agent(agent::Args),
 }
@@ -143,6 +155,10 @@ fn act(common: &Common, verb: Verb, terminal: &Terminal) -> Result<(), Stop> {
         Verb::Log(args) => log::run(args, terminal),
         Verb::User(args) => user::run(common, args, terminal),
         Verb::Host(args) => host::run(common, args, terminal),
+        Verb::Init(args) => init::run(&args, terminal),
+        Verb::Serve(args) => serve::run(&args, terminal),
+        Verb::Recover(args) => recover::run(args, terminal),
+        Verb::Demo(args) => demo::run(common, args, terminal),
     }
 }
 

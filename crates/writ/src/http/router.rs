@@ -7,6 +7,7 @@
 
 use super::graph::page::PageKey;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
+use crate::connectors::hosts::Hosts;
 use crate::engine::Engine;
 use crate::history::History;
 use crate::identity::Identity;
@@ -34,6 +35,8 @@ pub struct App {
     pub identity: Identity,
     /// What was, folded from the log.
     pub history: History,
+    /// Orders and enrolment codes of hosts.
+    pub hosts: Hosts,
     /// Signs page tokens.
     pub pages: PageKey,
     /// The address people and programs reach the server by, without a path; by default the one each caller used.
@@ -44,14 +47,14 @@ pub struct App {
 
 /// All routes, in what every request passes through.
 pub fn router(app: App) -> Router {
-    let engine = app.engine.clone();
+    let (engine, hosts) = (app.engine.clone(), app.hosts.clone());
     let routes = Router::new()
         .merge(super::graph::routes())
         .merge(super::api::routes::routes())
         .merge(super::token::routes())
         .merge(super::pages::routes())
         .with_state(app);
-    shell(routes, Arc::new(move || engine.now()))
+    shell(routes.merge(super::agent::routes(hosts)), Arc::new(move || engine.now()))
 }
 
 /// Where the moment in an error comes from.

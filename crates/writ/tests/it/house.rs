@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 use tower::ServiceExt as _;
 use writ::clock::Clock;
+use writ::connectors::hosts::Hosts;
 use writ::engine::{Engine, Start, fresh_id};
 use writ::history::History;
 use writ::http::graph::page::PageKey;
@@ -115,6 +116,7 @@ impl House {
             engine: engine.clone(),
             identity,
             history: History::in_memory(TENANT, store, &engine).await.expect("a history"),
+            hosts: Hosts::start(engine.clone(), vault.clone()).await.expect("an order key"),
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,

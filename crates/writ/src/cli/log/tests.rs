@@ -5,7 +5,8 @@ use crate::cli::table::Look;
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::engine::fresh_id;
-use crate::server::founding::{Founding, found};
+use crate::identity::Identity;
+use crate::identity::founding::Founding;
 use crate::server::tenant::Tenant;
 use writ_core::command::{Caller, Command, NewUser, Proof};
 use writ_core::ids::{PersonId, PrincipalId};
@@ -31,12 +32,16 @@ impl House {
             name: "Northwind".into(),
             rules: RuleChoice::Tiers,
             span_min: Span::from_minutes(5),
-            administrator: "Dana Weiss".into(),
-            account: "dana@northwind.example".into(),
+            setup: Span::from_hours(8),
+            administrator: ("Dana Weiss".into(), "dana@northwind.example".into()),
+            emergency: ["e1", "e2"].map(|n| (n.into(), format!("{n}@northwind.example"))),
+            code_span: Span::from_hours(1),
         };
         house.administrator = wait_for(async {
             let tenant = tenant::open(&house.data(), TENANT, Clock::system(), true).await.unwrap();
-            let founded = found(&tenant.engine, &founding).await.unwrap();
+            let url = "http://127.0.0.1:1";
+            let identity = Identity::open(tenant.engine.clone(), tenant.vault.clone(), url, &[]).await.unwrap();
+            let founded = identity.found(founding).await.unwrap();
             tenant.engine.stop().await;
             Ok(founded.administrator)
         })

@@ -1,9 +1,9 @@
 //! Which path leads to which answer. Each handler looks at one frozen moment or submits one command.
 
 use super::shape::{
-    About, Called, Explained, HostTold, Meanings, Progress, Question, RoleTold, Status, TenantSettings,
+    About, Called, Code, Explained, HostTold, Meanings, Progress, Question, RoleTold, Status, TenantSettings,
 };
-use super::{explain, hosts, names, progress, roles, settings, status};
+use super::{audit, explain, hosts, log, names, people, progress, roles, settings, status};
 use crate::engine::Wrong;
 use crate::http::problem::Problem;
 use crate::http::router::App;
@@ -31,8 +31,14 @@ pub fn routes() -> Router<App> {
         .route("/writ/v1/settings", get(read_settings).patch(change_settings))
         .route("/writ/v1/hosts", get(all_hosts))
         .route("/writ/v1/hosts/{id}", delete(remove_host))
+        .route("/writ/v1/hosts/codes", post(host_code))
         .route("/writ/v1/accounts", post(map_account))
-        .route("/writ/v1/log/checkpoint", get(checkpoint))
+        .route("/writ/v1/users/{id}/code", post(people::code))
+        .route("/writ/v1/users/{id}/erase", post(log::erase))
+        .route("/writ/v1/enrol", post(people::enrol))
+        .route("/writ/v1/signout", post(people::sign_out))
+        .route("/writ/v1/audit", get(audit::audit))
+        .route("/writ/v1/log/checkpoint", get(log::checkpoint))
 }
 
 /// An answer, or what is wrong in Graph's shape.
@@ -134,9 +140,19 @@ async fn map_account(State(app): State<App>, caller: Caller, bytes: Bytes) -> Re
     submit(&app, caller, command).await
 }
 
-async fn checkpoint(State(app): State<App>, _caller: Caller) -> Json<serde_json::Value> {
-    let head = app.engine.head();
-    Json(serde_json::json!({"size": head.size, "checkpoint": app.engine.checkpoint()}))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForUnit {
+    #[serde(default)]
+    unit: Option<String>,
+}
+
+async fn host_code(State(app): State<App>, caller: Caller, bytes: Bytes) -> Told<Code> {
+    let ForUnit { unit } = body(&bytes)?;
+    let none = |id: &str| Problem::from(&Refusal::NoSuch { what: What::Unit, id: id.to_owned() });
+    let unit = unit.map(|id| id.parse().map_err(|_| none(&id))).transpose()?;
+    let issued = app.hosts.issue_code(unit, caller).await.map_err(|wrong| problem(&wrong))?;
+    Ok(Json(Code { code: issued.code.reveal(), expires: issued.expires, url: app.identity.url().to_owned() }))
 }
 
 /// Submits a command whose answer is only that it is done.

@@ -4,7 +4,6 @@ use super::shape::{Mark, Question};
 use super::{explain, names, progress, roles, status};
 use crate::clock::Clock;
 use crate::engine::{Engine, Start, fresh_id};
-use crate::server::founding::{Founding, found};
 use crate::store::{Store, memory};
 use std::sync::Arc;
 use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
@@ -34,14 +33,23 @@ impl House {
             last_words: Arc::new(|why| panic!("{why}")),
         });
         let engine = engine.await.unwrap();
-        let founding = Founding {
+        let new = |name: &str, upn: &str| NewUser {
+            id: PrincipalId(fresh_id()),
+            person: PersonId(fresh_id()),
+            name: name.into(),
+            upn: upn.into(),
+        };
+        let administrator = new("Dana Weiss", "dana@northwind.example");
+        let dana = administrator.id;
+        let founding = Command::Found {
             name: "Northwind".into(),
             rules: RuleChoice::Tiers,
             span_min: Span::from_minutes(5),
-            administrator: "Dana Weiss".into(),
-            account: "dana@northwind.example".into(),
+            administrator,
+            setup: Span::from_hours(8),
+            emergency: vec![new("Emergency 1", "e1@northwind.example"), new("Emergency 2", "e2@northwind.example")],
         };
-        let dana = found(&engine, &founding).await.unwrap().administrator;
+        engine.submit(founding, Caller::console(fresh_id())).await.unwrap();
         let ana = PrincipalId(fresh_id());
         let house = Self { engine, clock, dana, ana };
         let user = NewUser {

@@ -1,0 +1,165 @@
+//! The demo's organisation, Northwind: built through ordinary commands, each judged like anybody's.
+//! It makes no assignment of its own: what people hold in the demo they ask for.
+//!
+//! Always: seeding twice is refused by the same rules that refuse it to everybody.
+
+use crate::engine::{Engine, Wrong, fresh_id};
+use crate::store::Fault;
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::ids::{PersonId, PrincipalId, RoleId, UnitId};
+use writ_core::role::DEVICE_ADMINISTRATOR;
+use writ_core::rules::{Approval, Approver, Ending, RuleChange, Stage};
+use writ_core::scope::{Scope, Target};
+use writ_core::time::Span;
+
+/// The organisation's name.
+pub(super) const NAME: &str = "Northwind";
+/// The shortest activation in the demo; a real tenant has five minutes.
+pub(super) const SPAN_MIN: Span = Span::from_seconds(10);
+/// The longest activation of the role of the story.
+pub(super) const SPAN_MAX: Span = Span::from_hours(2);
+/// How old a proof may be during the story: short, so that the story can show what happens when it is older.
+pub(super) const STORY_FRESH: Span = Span::from_seconds(10);
+/// How long the end of an elevated session is put off, at most.
+const GRACE: Span = Span::from_seconds(5);
+
+/// Somebody who is created: the word the demo calls them by, name, account, and what they do.
+pub(super) const PEOPLE: &[(&str, &str, &str, &str)] = &[
+    ("ana", "Ana Silva", "ana@northwind.example", "engineer, eligible for Device Administrators"),
+    ("ben", "Ben Okafor", "ben@northwind.example", "approver, team Security"),
+    ("carla", "Carla Ruiz", "carla@northwind.example", "approver, team Security"),
+];
+/// The first administrator.
+pub(super) const ADMINISTRATOR: (&str, &str, &str, &str) =
+    ("dana", "Dana Weiss", "dana@northwind.example", "administrator, for the set-up");
+
+/// What was made.
+#[derive(Clone, Debug)]
+pub(super) struct Northwind {
+    /// Ana, Ben and Carla, in the order of [`PEOPLE`].
+    pub(super) people: Vec<PrincipalId>,
+    /// A role-assignable group for scripts to work on.
+    pub(super) operators: PrincipalId,
+    /// The unit of the host.
+    pub(super) finance: UnitId,
+    /// The role of the story.
+    pub(super) role: RoleId,
+    /// A role for scripts to work on.
+    pub(super) script_role: RoleId,
+}
+
+/// Builds it, as the first administrator.
+///
+/// # Errors
+/// When a command is refused or the log cannot be written; both mean that the demo cannot go on.
+pub(super) async fn build(engine: &Engine, administrator: PrincipalId) -> Result<Northwind, Fault> {
+    let act = As { engine, administrator };
+    let mut people = Vec::new();
+    for (_, name, account, _) in PEOPLE {
+        let id = PrincipalId(fresh_id());
+        let user = NewUser { id, person: PersonId(fresh_id()), name: (*name).into(), upn: (*account).into() };
+        act.submit(Command::CreateUser(user)).await?;
+        people.push(id);
+    }
+    let [ana, ben, carla] = people[..] else { return Err(Fault::new("the demo has three people beside Dana")) };
+    let security = act.group("Security", "Approves administrator rights", false, vec![ben, carla]).await?;
+    let operators = act.group("Database Operators", "Run the databases", true, Vec::new()).await?;
+    let finance = UnitId(fresh_id());
+    act.submit(Command::CreateUnit {
+        unit: finance,
+        name: "Finance".into(),
+        description: "The finance systems".into(),
+    })
+    .await?;
+    act.submit(Command::AddToUnit { unit: finance, object: ana.0 }).await?;
+    let role = DEVICE_ADMINISTRATOR;
+    let approvers = vec![Approver::Group(security)];
+    let changes = vec![
+        RuleChange::ActivationExpiration { span_max: SPAN_MAX },
+        RuleChange::ActivationEnablement { mfa: true, reason: true, ticket: true },
+        RuleChange::Approval(Approval {
+            required: true,
+            required_for_extension: false,
+            asker_reason: true,
+            stages: vec![Stage::one_of(approvers)],
+        }),
+        RuleChange::Freshness { mfa_age_max: STORY_FRESH },
+        RuleChange::Ending(Ending { kill: true, grace: GRACE }),
+    ];
+    act.submit(Command::ChangeRules { role, changes }).await?;
+    let named = |name: &str| {
+        let state = engine.state();
+        let found = state.roles.values().find(|r| r.is_called(name)).map(|r| r.id);
+        found.ok_or_else(|| Fault::new(format!("the role data has no {name}")))
+    };
+    let script_role = named("Exchange Administrator")?;
+    act.eligible(ana, role, "on call for the finance hosts").await?;
+    act.eligible(ana, named("Reports Reader")?, "monthly figures").await?;
+    act.eligible(ben, named("Security Administrator")?, "incident response").await?;
+    act.eligible(carla, named("User Administrator")?, "joiners and leavers").await?;
+    Ok(Northwind { people, operators, finance, role, script_role })
+}
+
+/// Makes proofs count as fresh for so long on these roles.
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn fresh_for(
+    engine: &Engine,
+    administrator: PrincipalId,
+    roles: &[RoleId],
+    mfa_age_max: Span,
+) -> Result<(), Fault> {
+    let act = As { engine, administrator };
+    for role in roles {
+        act.submit(Command::ChangeRules { role: *role, changes: vec![RuleChange::Freshness { mfa_age_max }] }).await?;
+    }
+    Ok(())
+}
+
+/// The first administrator at work.
+struct As<'a> {
+    engine: &'a Engine,
+    administrator: PrincipalId,
+}
+
+impl As<'_> {
+    async fn submit(&self, command: Command) -> Result<(), Fault> {
+        let proof = Proof { signed_in: Some(self.engine.now()), mfa: Some(self.engine.now()), ..Proof::default() };
+        let caller = Caller::signed_in(fresh_id(), self.administrator, Via::Cli, proof);
+        match self.engine.submit(command, caller).await {
+            Ok(_) => Ok(()),
+            Err(Wrong::Refused(refusal)) => {
+                Err(Fault::new(format!("setting up the demo was refused: {}", refusal.told())))
+            }
+            Err(Wrong::Fault(fault)) => Err(fault),
+        }
+    }
+
+    async fn group(
+        &self,
+        name: &str,
+        description: &str,
+        role_assignable: bool,
+        members: Vec<PrincipalId>,
+    ) -> Result<PrincipalId, Fault> {
+        let group = PrincipalId(fresh_id());
+        let (name, description) = (name.to_owned(), description.to_owned());
+        self.submit(Command::CreateGroup { group, name, description, role_assignable, owners: Vec::new(), members })
+            .await?;
+        Ok(group)
+    }
+
+    async fn eligible(&self, principal: PrincipalId, role: RoleId, reason: &str) -> Result<(), Fault> {
+        self.submit(Command::Assign {
+            sort: Sort::Eligibility,
+            principal,
+            target: Target::role(role, Scope::Tenant),
+            start: None,
+            expiration: Expiration::For(Span::from_days(180)),
+            reason: Some(reason.to_owned()),
+            ticket: TicketGiven::default(),
+        })
+        .await
+    }
+}
