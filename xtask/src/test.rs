@@ -4,19 +4,31 @@
 //! Always: the last line is the sum over all test binaries, `N passed, N failed`.
 
 use crate::{conformance, program};
+use std::process::{Command, Stdio};
 
-/// A Debian package that tests use, and the program that shows it is there.
+/// A Debian package that tests use, and how to see that it is there.
 struct Package {
     name: &'static str,
-    program: &'static str,
+    is_there: fn() -> bool,
     why: &'static str,
 }
 
 const PACKAGES: &[Package] = &[
-    Package { name: "sudo", program: "visudo", why: "the host sandbox: real sudo, visudo and cvtsudoers" },
-    Package { name: "libpam-modules-bin", program: "pam_exec.so", why: "the host sandbox: the session hook" },
-    Package { name: "strace", program: "strace", why: "counting the syncs behind each acknowledgement" },
+    Package { name: "sudo", is_there: || has("cvtsudoers"), why: "the sandbox host: real sudo, visudo and cvtsudoers" },
+    Package { name: "openssh-server", is_there: || has("sshd"), why: "the sandbox host: logins that must survive" },
+    Package { name: "openssh-client", is_there: || has("ssh-keygen"), why: "the sandbox host: somebody who logs in" },
+    Package { name: "strace", is_there: || has("strace"), why: "the crash tests count the syncs behind each answer" },
+    Package { name: "python3-venv", is_there: python_makes_venvs, why: "Microsoft's Graph SDK, which is Python" },
 ];
+
+fn has(program: &str) -> bool {
+    program::find(program).is_some()
+}
+
+fn python_makes_venvs() -> bool {
+    let quiet = Command::new("python3").args(["-c", "import venv, ensurepip"]).stdin(Stdio::null()).output();
+    quiet.is_ok_and(|ended| ended.status.success())
+}
 
 /// Installs what is missing, builds once, then runs every test, the demo's story and the SDKs' story.
 pub(crate) fn run() -> Result<(), String> {
@@ -85,7 +97,7 @@ impl Tally {
 }
 
 fn install_missing() -> Result<(), String> {
-    let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !is_there(package.program)).collect();
+    let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !(package.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -102,17 +114,6 @@ fn install_missing() -> Result<(), String> {
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
     program::run("apt-get", &[&install[..], &names[..]].concat(), &quiet)
         .map_err(|why| format!("{why}\ninstall by hand: {by_hand}"))
-}
-
-/// A program is on the PATH; a PAM module lies in one of the places where Debian puts them.
-fn is_there(name: &str) -> bool {
-    if !name.ends_with(".so") {
-        return program::find(name).is_some();
-    }
-    let architecture = format!("/lib/{}-linux-gnu/security", std::env::consts::ARCH);
-    ["/lib/security", "/usr/lib/security", &architecture, &format!("/usr{architecture}")]
-        .iter()
-        .any(|folder| std::path::Path::new(folder).join(name).is_file())
 }
 
 fn is_root() -> bool {
