@@ -9,7 +9,8 @@ use crate::places::{LOG_DIR, RUN_DIR};
 use crate::round::Host;
 use crate::state::{State, device_key};
 use crate::transport::Transport;
-use crate::{files, sessions};
+use crate::{files, sessions, uninstall};
+use ed25519_dalek::SigningKey;
 use rustix::fs::{FlockOperation, flock};
 use std::convert::Infallible;
 use std::fs::File;
@@ -59,8 +60,16 @@ pub fn lock() -> Result<File, String> {
 
 /// Runs until the process is ended. `program` is how PAM is to call this program.
 pub fn run(program: &[String]) -> Result<Infallible, String> {
-    let state = State::load()?.ok_or("this host is not enrolled; run `writ-agent enrol SERVER`")?;
     let _lock = lock()?;
+    let state = match State::load() {
+        Ok(Some(state)) => state,
+        Ok(None) => return Err("this host is not enrolled; run `writ-agent enrol SERVER`".into()),
+        // Nobody can say any more what should be in force, so nothing is.
+        Err(why) => {
+            uninstall::withdraw()?;
+            return Err(format!("{why}; every right that Writ gave here was taken back"));
+        }
+    };
     files::private_dir(LOG_DIR)?;
     let hook = sessions::install(program);
     let (id, key) = (state.enrolment.host, device_key()?);
@@ -74,19 +83,16 @@ pub fn run(program: &[String]) -> Result<Infallible, String> {
     host.round(&clock::now());
     log(&format!("host {id}, server {server}"));
 
-    // Reading the host's file is only for the certificates here; a wrong file is noticed by the rounds.
-    let authority = Limits::read().unwrap_or_default().certificate_authority;
-    let transport = Transport::new(&server, authority.as_deref(), key)?;
     let (tx, rx) = sync_channel(16);
     let outbox = Outbox::default();
     let held = host.state.held.as_ref().map_or((0, 0), |held| (held.epoch, held.seq));
     spawn("orders", {
-        let (t, tx) = (transport.clone(), tx.clone());
-        move || ask_for_orders(&t, id, held, &tx)
+        let (server, key, tx) = (server.clone(), key.clone(), tx.clone());
+        move || connect(&server, &key, &tx, |transport| ask_for_orders(transport, id, held, &tx))
     })?;
     spawn("reports", {
         let outbox = outbox.clone();
-        move || send_reports(&transport, id, &outbox, &tx)
+        move || connect(&server, &key, &tx, |transport| send_reports(transport, id, &outbox, &tx))
     })?;
     live(&mut host, &rx, &outbox)
 }
@@ -94,6 +100,23 @@ pub fn run(program: &[String]) -> Result<Infallible, String> {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(work);
     thread.map(drop).map_err(|e| format!("cannot start a thread: {e}"))
+}
+
+/// Makes the way to the server. Without one the rounds go on all the same: rights still end on time.
+fn connect(server: &str, key: &SigningKey, tx: &SyncSender<Event>, work: impl FnOnce(&Transport)) {
+    loop {
+        // A file that is wrong in other ways is noticed by the rounds; here it is only for the certificates.
+        let authority = Limits::read().unwrap_or_default().certificate_authority;
+        match Transport::new(server, authority.as_deref(), key.clone()) {
+            Ok(transport) => return work(&transport),
+            Err(why) => {
+                if tx.send(Event::Trouble(why)).is_err() {
+                    return;
+                }
+                std::thread::park_timeout(RETRY.1);
+            }
+        }
+    }
 }
 
 fn live(host: &mut Host, rx: &Receiver<Event>, outbox: &Outbox) -> Result<Infallible, String> {

@@ -24,7 +24,7 @@ const AGAIN: Span = Span::from_seconds(2);
 /// How often a stay is looked at.
 const STAY_STEP: Span = Span::from_millis(500);
 
-/// Programs that hold other people's logins, or that the host itself needs.
+/// Programs that hold other people's logins, or that the host itself needs; only where the distribution puts them.
 const MONITORS: [&str; 16] = [
     "sshd",
     "sshd-session",
@@ -53,6 +53,8 @@ pub struct Whose {
     pub uid: u32,
     /// When the grant began, since the machine started.
     pub began: Span,
+    /// When its rule was gone: a sudo that began later belongs to another grant.
+    pub ended: Span,
     /// Between being asked to stop and being stopped.
     pub grace: Span,
 }
@@ -104,7 +106,7 @@ impl Members {
             .collect();
         // Sessions that the hook did not catch: the hook is optional, and may have been gone.
         let loose = |process: &&Process| {
-            process.began >= whose.began
+            (whose.began..=whose.ended).contains(&process.began)
                 && !members.contains_key(&process.pid)
                 && processes::program(process.pid) == "sudo"
                 && processes::owner(process.parent) == Some(whose.uid)
@@ -150,6 +152,27 @@ fn leaf_of_parents(all: &BTreeMap<u32, Process>, members: &BTreeMap<u32, String>
     String::new()
 }
 
+fn is_monitor(pid: u32) -> bool {
+    let path = processes::binary(pid);
+    let shipped = ["/usr/", "/sbin/", "/bin/", "/lib/"].iter().any(|dir| path.starts_with(dir));
+    shipped && !path.starts_with("/usr/local/") && MONITORS.contains(&processes::program(pid).as_str())
+}
+
+/// Processes that run as root, began under this grant in a login of its holder, and are in none of our cgroups: full
+/// root can walk out. They are named and not stopped, since a parentage that was cut can no longer be proved.
+fn walked_out(cgroups: Option<&Cgroups>, whose: &Whose) -> Vec<String> {
+    let all = processes::all();
+    let gone = |process: &&Process| {
+        (whose.began..=whose.ended).contains(&process.began)
+            && processes::owner(process.pid) == Some(0)
+            && processes::login_uid(process.pid) == Some(whose.uid)
+            && !is_monitor(process.pid)
+            && !cgroups.is_some_and(|cgroups| cgroups.holds(process.pid))
+    };
+    let told = |process: &Process| format!("{} (pid {}) runs as root outside its session", process.name, process.pid);
+    all.values().filter(gone).map(told).collect()
+}
+
 /// A monitor, or below one that is in the same session. A monitor in another session does not count: whoever logs in
 /// through it and calls sudo has begun a session of their own.
 fn is_under_a_monitor(
@@ -160,7 +183,7 @@ fn is_under_a_monitor(
 ) -> bool {
     let mut at = process;
     for _ in 0..all.len() {
-        if MONITORS.contains(&processes::program(at.pid).as_str()) {
+        if is_monitor(at.pid) {
             return true;
         }
         match all.get(&at.parent) {
@@ -239,6 +262,7 @@ impl Ending {
                 }
                 Step::Again => {
                     self.sweep(cgroups, &members);
+                    self.left.extend(walked_out(cgroups, &self.whose));
                     if let Some(cgroups) = cgroups {
                         cgroups.remove(&self.whose.cgroup);
                     }
@@ -258,7 +282,7 @@ impl Ending {
     fn spare(&mut self, cgroups: Option<&Cgroups>, members: &Members) {
         for process in &members.spared {
             let told = format!("{} (pid {}) was started by hand and holds logins", process.name, process.pid);
-            if MONITORS.contains(&processes::program(process.pid).as_str()) && !self.left.contains(&told) {
+            if is_monitor(process.pid) && !self.left.contains(&told) {
                 self.left.push(told);
             }
         }

@@ -23,6 +23,7 @@ pub mod sessions;
 pub mod state;
 pub mod sudoers;
 pub mod terminals;
+pub mod traces;
 pub mod transport;
 pub mod tree;
 pub mod uninstall;

@@ -65,12 +65,22 @@ pub fn descendants(all: &BTreeMap<u32, Process>, of: &[u32]) -> Vec<u32> {
     found.split_off(of.len().min(found.len()))
 }
 
-/// The program's file name, as the kernel knows it; empty for kernel threads and processes that are gone.
-pub fn program(pid: u32) -> String {
+/// The program's file, as the kernel knows it; empty for kernel threads and processes that are gone.
+pub fn binary(pid: u32) -> String {
     let link = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-    let name = link.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // A program that was replaced while it runs, as an upgrade does.
-    name.trim_end_matches(" (deleted)").to_owned()
+    link.to_string_lossy().trim_end_matches(" (deleted)").to_owned()
+}
+
+/// The name of the program's file.
+pub fn program(pid: u32) -> String {
+    binary(pid).rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// Whose login a process comes from, as the kernel noted it at the login; `None` where it comes from none.
+pub fn login_uid(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/loginuid")).ok()?;
+    text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
 }
 
 /// The uid that owns a process.

@@ -16,7 +16,8 @@ use crate::places::SHADOW;
 use crate::probe::probe;
 use crate::state::{Began, Given, NotTaken, State};
 use crate::sudoers::Rule;
-use crate::window::SKEW_MAX;
+use crate::traces::Traces;
+use crate::window::{Floor, SKEW_MAX};
 use crate::{drift, files, install, sessions};
 use judge::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,8 @@ pub struct Host {
     warned: BTreeMap<GrantKey, Span>,
     drift: Vec<Drift>,
     looked: Option<Span>,
+    /// The places where a way back in could be hidden, as they were when the first right in force began.
+    traces: Option<Traces>,
     notices: Vec<Notice>,
 }
 
@@ -67,14 +70,20 @@ impl Host {
             warned: BTreeMap::new(),
             drift: Vec::new(),
             looked: None,
+            traces: Traces::load(),
             notices: Vec::new(),
         }
     }
 
     /// Notes what time it is at the server.
     pub fn heard(&mut self, server_time: Option<Time>, now: &Now) {
-        if let Some(server) = server_time {
-            self.offset = Some(server.millis() - now.wall.millis());
+        let Some(server) = server_time else { return };
+        self.offset = Some(server.millis() - now.wall.millis());
+        // A clock that once jumped ahead by mistake must not end every later grant at once.
+        let ahead = self.state.floor.wall(now).since(now.wall);
+        if self.skew().is_none() && ahead > SKEW_MAX {
+            self.state.floor = Floor::at(now);
+            self.notice("clock_recovered", format!("this host's clock had been {} ahead", ahead.told()));
         }
     }
 
@@ -107,6 +116,7 @@ impl Host {
         let verdicts = self.judge_all(now);
         let rules = self.rules(&verdicts);
         self.take_away(&verdicts, &rules, now);
+        self.look_for_traces(&rules);
         self.give(&verdicts, &rules, due, now);
         self.advance_endings(now);
         self.warn(&verdicts, now);
@@ -222,7 +232,7 @@ impl Host {
             return false;
         }
         let began = given.began.as_ref().filter(|began| began.boot_id == now.boot_id).map_or(Span::ZERO, |b| b.boot);
-        let whose = Whose { cgroup: name, uid: local.uid, began, grace: given.grant.grace };
+        let whose = Whose { cgroup: name, uid: local.uid, began, ended: now.boot, grace: given.grant.grace };
         self.endings.push((Some(given.grant.key()), Ending::begin(whose, now)));
         true
     }
@@ -247,7 +257,7 @@ impl Host {
                 None => (None, GRACE_OF_STRANGERS),
             };
             let uid = name.rsplit('.').next().and_then(|uid| uid.parse().ok()).unwrap_or(u32::MAX);
-            let whose = Whose { cgroup: name, uid, began: now.boot, grace };
+            let whose = Whose { cgroup: name, uid, began: now.boot, ended: now.boot, grace };
             self.endings.push((key, Ending::begin(whose, now)));
         }
     }
@@ -296,6 +306,27 @@ impl Host {
             sessions::direct(rule.uid, Some(&place))?;
         }
         install::put(rule.uid, &rule.render())
+    }
+
+    /// Remembers what the host looked like before anybody was administrator, and says what is different after.
+    fn look_for_traces(&mut self, rules: &BTreeMap<u32, (Rule, Local)>) {
+        match (&self.traces, rules.is_empty() && self.endings.is_empty()) {
+            (None, false) => {
+                let before = Traces::look();
+                let kept = before.save();
+                self.note(kept);
+                self.traces = Some(before);
+            }
+            (Some(before), true) => {
+                let changes = before.changes(&Traces::look());
+                if !changes.is_empty() {
+                    self.notice("left_behind", format!("while somebody was administrator: {}", changes.join(", ")));
+                }
+                self.traces = None;
+                self.note(Traces::forget());
+            }
+            _ => {}
+        }
     }
 
     fn advance_endings(&mut self, now: &Now) {

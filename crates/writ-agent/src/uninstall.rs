@@ -13,17 +13,9 @@ use writ_core::time::Span;
 /// Uninstalls. Elevated sessions end.
 pub fn uninstall() -> Result<(), String> {
     let _lock = agent::lock()?;
-    let (uids, leftovers) = install::present()?;
-    for uid in uids {
-        install::take(uid)?;
-        sessions::direct(uid, None)?;
-    }
-    for path in leftovers {
-        files::remove(&path)?;
-    }
+    withdraw()?;
     sessions::uninstall()?;
     if let Some(cgroups) = Cgroups::find() {
-        end_sessions(&cgroups);
         cgroups.uninstall();
     }
     for dir in [STATE_DIR, RUN_DIR] {
@@ -38,11 +30,27 @@ pub fn uninstall() -> Result<(), String> {
     Ok(())
 }
 
+/// Takes every rule of ours out, and ends every elevated session.
+pub fn withdraw() -> Result<(), String> {
+    let (uids, leftovers) = install::present()?;
+    for uid in uids {
+        install::take(uid)?;
+        sessions::direct(uid, None)?;
+    }
+    for path in leftovers {
+        files::remove(&path)?;
+    }
+    if let Some(cgroups) = Cgroups::find() {
+        end_sessions(&cgroups);
+    }
+    Ok(())
+}
+
 fn end_sessions(cgroups: &Cgroups) {
     for name in cgroups.names() {
         let uid = name.rsplit('.').next().and_then(|uid| uid.parse().ok()).unwrap_or(u32::MAX);
         let now = clock::now();
-        let whose = Whose { cgroup: name, uid, began: now.boot, grace: Span::ZERO };
+        let whose = Whose { cgroup: name, uid, began: now.boot, ended: now.boot, grace: Span::ZERO };
         let mut ending = Ending::begin(whose, &now);
         while !ending.is_done() {
             let now = clock::now();

@@ -101,6 +101,8 @@ impl Host {
         let local = passwd.resolve(&grant.account);
         match local.and_then(|local| self.state.pins.judge(grant.person, &local).map(|()| local)) {
             Err(why) => Verdict::Refuse(why.to_string()),
+            // Its sessions of before are still being ended; new ones would be taken for them.
+            Ok(_) if given.ending => Verdict::Wait,
             Ok(_) if grant.not_before > self.server_now(now).max(self.state.floor.wall(now)) => Verdict::Wait,
             Ok(local) => Verdict::On(local),
         }

@@ -62,6 +62,7 @@ fn members(cgroups: Option<&Cgroups>, given: &Given, local: &Local) -> Members {
         cgroup: given.cgroup().unwrap_or_default(),
         uid: local.uid,
         began: given.began.as_ref().map_or(Span::ZERO, |began| began.boot),
+        ended: Span::from_millis(i64::MAX),
         grace: given.grant.grace,
     };
     Members::of(cgroups, &whose)

@@ -115,3 +115,34 @@ fn a_broken_file_of_somebody_else_does_not_stop_us_and_we_do_not_touch_it() {
     assert!(scene.sudo_works("ana"), "sudo leaves the broken file out and goes on: {}", scene.log());
     assert_eq!(scene.sandbox.read("/etc/sudoers.d/broken").unwrap(), "this is not a rule");
 }
+
+#[test]
+fn what_an_administrator_left_behind_is_named() {
+    let scene = Scene::running("fin-47");
+    let grant = grant(1, "ana", 5);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    let key = "mkdir -p /root/.ssh && echo 'ssh-ed25519 AAAA' >> /root/.ssh/authorized_keys && echo '* * * * * root id' > /etc/cron.d/x";
+    scene.sandbox.said("ana", &["sudo", "-n", "sh", "-c", key]).unwrap();
+    let report = scene.hears(|report| report.notices.iter().any(|n| n.kind == "left_behind"));
+    let told = report.notices.iter().find(|n| n.kind == "left_behind").map(|n| n.told.clone()).unwrap();
+    assert!(told.contains("/root/.ssh/authorized_keys is new") && told.contains("/etc/cron.d/x is new"), "{told}");
+    assert!(!told.contains("writ-1001"), "our own file is no trace: {told}");
+}
+
+#[test]
+fn a_state_that_cannot_be_read_gives_nothing_to_anybody() {
+    let mut scene = Scene::running("fin-48");
+    let grant = grant(1, "ana", 120);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    let mut shell = scene.sandbox.terminal("ana", "sudo -n -i").unwrap();
+    shell.types("echo root is $(id -u)").unwrap();
+    assert!(shell.shows("root is 0", SOON));
+    scene.kill_agent();
+    scene.sh("echo nonsense > /var/lib/writ-agent/state.json");
+    let done = scene.sandbox.agent(&["run"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&done.stderr).contains("was taken back"), "{done:?}");
+    assert!(!scene.sudo_works("ana"));
+    assert!(shell.is_gone(SOON));
+}
