@@ -436,3 +436,24 @@ async fn a_clock_that_is_set_back_gives_no_extra_minute_and_no_new_power() {
     assert_eq!(reply.status, 503, "{}", reply.text);
     assert!(reply.headers.contains_key("retry-after") && reply.text.contains("writ recover clock"), "{}", reply.text);
 }
+
+#[tokio::test]
+async fn members_of_a_role_are_seen_by_those_who_may_see_assignments() {
+    let house = House::new().await;
+    let (dana, eve) = (house.signed_in(DANA).await, house.signed_in(EVE).await);
+    let administrator = writ_core::role::GLOBAL_ADMINISTRATOR;
+    for path in [
+        format!("/v1.0/directoryRoles/{administrator}/members"),
+        format!("/v1.0/directoryRoles/roleTemplateId={administrator}/members"),
+        format!("/v1.0/directoryRoles(roleTemplateId='{administrator}')/members"),
+    ] {
+        let members = dana.get(&path).await.list();
+        assert_eq!(members.len(), 3, "Dana and two emergency accounts");
+        assert!(members.iter().all(|m| m["@odata.type"] == "#microsoft.graph.user"));
+        assert!(eve.get(&path).await.list().is_empty());
+        let all = "/v1.0/directoryRoles?$expand=members&$filter=displayName eq 'Global Administrator'";
+        assert_eq!(eve.get(all).await.list()[0]["members"], json!([]));
+    }
+    let found = eve.post("/v1.0/directoryObjects/getByIds", json!({"ids": [SECURITY, ANA, "x"], "types": ["group"]}));
+    assert_eq!(found.await.list()[0]["displayName"], "Security");
+}

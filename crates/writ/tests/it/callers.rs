@@ -34,6 +34,8 @@ pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
         Some("roleAssignmentSchedules") => hers.id.to_string(),
         Some("roleAssignmentScheduleInstances" | "roleAssignments") => ids::assignment(DANA, hers.target, false),
         Some("roleAssignmentScheduleRequests" | "roleAssignmentApprovals") => ask.to_owned(),
+        Some("directoryObjects") => EVE.to_string(),
+        Some("directoryRoles" | "directoryRoleTemplates") => ROOT.to_string(),
         Some("auditLogs") => AUDIT.to_owned(),
         _ => "00000000-0000-0000-0000-00000000dead".to_owned(),
     };
@@ -52,7 +54,8 @@ pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
         .replace("{member}", &CARLA.to_string())
         .replace("{owner}", &DANA.to_string())
         .replace("{step}", ask)
-        .replace("(on)", "(on='principal')");
+        .replace("(on)", "(on='principal')")
+        .replace("(roleTemplateId)", &format!("(roleTemplateId='{ROOT}')"));
     let filter = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'";
     match pattern {
         "policies/roleManagementPolicies" | "policies/roleManagementPolicyAssignments" => format!("{path}{filter}"),
@@ -77,6 +80,7 @@ pub(crate) fn body(verb: Verb, pattern: &str) -> String {
         (_, p) if p.ends_with("$ref") => reference,
         (_, p) if p.ends_with("/cancel") => return String::new(),
         (_, "users") => json!({"displayName": "New One", "userPrincipalName": "new@northwind.example"}),
+        (_, "directoryObjects/getByIds") => json!({"ids": [ANA, SECURITY], "types": ["user"]}),
         (_, "$batch") => json!({"requests": [{"id": "1", "method": "GET", "url": "/me"}]}),
         (_, p) if p.contains("ScheduleRequests") => request("adminAssign"),
         (_, p) if p.contains("steps") => json!({"reviewResult": "Deny", "justification": "table"}),

@@ -201,3 +201,24 @@ async fn the_audit_tells_the_story_as_pim_does() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn a_request_that_was_closed_long_ago_is_still_found_by_its_id() {
+    let house = House::new().await;
+    let ana = house.signed_in(ANA).await;
+    let id = ana.post(REQUESTS, activation("PT1H")).await.is(201)["id"].as_str().expect("an id").to_owned();
+    ana.send("POST", &format!("{REQUESTS}/{id}/cancel"), "").await.is(204);
+    let known: writ_core::ids::RequestId = id.parse().expect("an id");
+    let mut commits = house.engine.watch();
+    house.clock.advance(Span::from_days(31));
+    let forgotten = async {
+        while house.engine.state().requests.contains_key(&known) {
+            commits.changed().await.expect("the engine runs");
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), forgotten).await.expect("the live state forgets it");
+    let ana = house.signed_in(ANA).await;
+    assert_eq!(ana.get(&format!("{REQUESTS}/{id}")).await.is(200)["status"], "Canceled");
+    let eve = house.signed_in(crate::house::EVE).await;
+    assert!(eve.get(&format!("{REQUESTS}/{id}")).await.refused().starts_with("404 "));
+}

@@ -141,6 +141,12 @@ impl Ask {
         context
     }
 
+    /// The answer when something that is not ours failed; the cause is in the server's log.
+    pub fn faulted(&self, fault: &dyn std::fmt::Display) -> Problem {
+        tracing::error!(request_id = self.ids.request, %fault, "the history cannot be read");
+        Problem::unavailable("What happened earlier cannot be read right now; ask again.", 5)
+    }
+
     /// `filterByCurrentUser`'s parameter, which must be one of these.
     pub fn current_user(&self, allowed: &[&str]) -> Result<Whose, Problem> {
         let on = self.at("on");

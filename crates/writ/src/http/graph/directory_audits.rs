@@ -141,18 +141,13 @@ pub const ROUTES: &[Route] = &[
 
 /// Waits until the history shows the moment that is asked about.
 async fn settled(ask: &Ask) -> Result<(), Problem> {
-    ask.app.history.wait_for(ask.moment.state.seq).await.map_err(|fault| unavailable(&fault))
-}
-
-fn unavailable(fault: &dyn std::fmt::Display) -> Problem {
-    tracing::error!(%fault, "the history cannot be read");
-    Problem::unavailable("Audit records cannot be read right now; ask again.", 5)
+    ask.app.history.wait_for(ask.moment.state.seq).await.map_err(|fault| ask.faulted(&fault))
 }
 
 async fn one(ask: &Ask) -> Written {
     ask.reads(Query::Audit)?;
     settled(ask).await?;
-    let record = ask.app.history.audit_record(ask.at("id")).await.map_err(|fault| unavailable(&fault))?;
+    let record = ask.app.history.audit_record(ask.at("id")).await.map_err(|fault| ask.faulted(&fault))?;
     let record = record.ok_or_else(|| ask.missing("id"))?;
     ask.one(&DIRECTORY_AUDIT, "auditLogs/directoryAudits/$entity", &Audit(record))
 }
@@ -177,7 +172,7 @@ async fn list(ask: &Ask) -> Written {
     settled(ask).await?;
     let (mut rows, mut seen) = (Vec::new(), 0);
     loop {
-        let records = ask.app.history.audit(narrowed.clone()).await.map_err(|fault| unavailable(&fault))?;
+        let records = ask.app.history.audit(narrowed.clone()).await.map_err(|fault| ask.faulted(&fault))?;
         let last = records.len() < ROWS_MAX as usize;
         narrowed.after = records.last().map(|r| r.place);
         seen += records.len();

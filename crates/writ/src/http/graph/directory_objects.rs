@@ -1,13 +1,16 @@
 //! What is in the directory, as one mixed kind of resource: users, groups, programs, hosts and units, each answering
-//! with its own type.
+//! with its own type; and finding several of them by their ids.
 
-use super::ask::Moment;
+use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::odata::{Entity, Linked, Property, Row};
+use super::page::Shape;
 use super::{devices, groups, service_principals, units, users};
+use crate::http::problem::Problem;
 use serde_json::Value as Json;
 use uuid::Uuid;
 use writ_core::directory::{Host, Kind, Principal, Unit};
 use writ_core::ids::{DeviceId, PrincipalId, UnitId};
+use writ_core::may::Query;
 
 /// What everything in the directory has.
 pub static DIRECTORY_OBJECT: Entity = Entity {
@@ -101,4 +104,34 @@ impl Row for Object<'_> {
             _ => Linked::One(None),
         }
     }
+}
+
+/// How many ids can be asked for at once, as in Graph.
+const IDS_MAX: usize = 1000;
+
+/// What is offered.
+pub const ROUTES: &[Route] =
+    &[Route::get("directoryObjects/{id}", one), Route::post("directoryObjects/getByIds", |ask| Box::pin(by_ids(ask)))];
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    let row = Object::any(&ask.moment, ask.id_at("id")?).ok_or_else(|| ask.missing("id"))?;
+    ask.one(&DIRECTORY_OBJECT, "directoryObjects/$entity", &row)
+}
+
+async fn by_ids(ask: &Ask) -> Written {
+    ask.reads(Query::Directory)?;
+    let body = ask.body()?;
+    let ids = body.fields().texts("ids")?.unwrap_or_default();
+    let types = body.fields().texts("types")?.unwrap_or_default();
+    if ids.len() > IDS_MAX {
+        return Err(Problem::bad_request(format!("At most {IDS_MAX} ids can be asked for at once.")));
+    }
+    let mut wanted: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let fits = |row: &Object<'_>| types.is_empty() || types.iter().any(|t| t.eq_ignore_ascii_case(row.entity().name));
+    ask.list_as(&DIRECTORY_OBJECT, "directoryObjects", Shape::by_id().usual(999).typed(), |_, _| {
+        wanted.into_iter().filter_map(|id| Object::any(&ask.moment, id)).filter(fits)
+    })
 }

@@ -45,6 +45,8 @@ pub const ALL: &[&[Route]] = &[
     super::instances::ROUTES,
     super::approvals::ROUTES,
     super::policies::ROUTES,
+    super::directory_objects::ROUTES,
+    super::directory_roles::ROUTES,
     super::directory_audits::ROUTES,
     super::batch::ROUTES,
 ];

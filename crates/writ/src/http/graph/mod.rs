@@ -12,6 +12,7 @@ pub mod body;
 pub mod devices;
 pub mod directory_audits;
 pub mod directory_objects;
+pub mod directory_roles;
 pub mod dispatch;
 pub mod groups;
 pub mod ids;

@@ -10,6 +10,7 @@ use crate::http::problem::Problem;
 use crate::http::refused::Part;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 use writ_core::command::{Command, Expiration, Removal, Sort, TicketGiven};
 use writ_core::decide::{Answer as Decided, may_decide};
 use writ_core::event::Action;
@@ -187,9 +188,11 @@ pub const ROUTES: &[Route] = &[
     Route::get("roleManagement/directory/roleEligibilityScheduleRequests/filterByCurrentUser(on)", |ask| {
         list(ask, Sort::Eligibility, ask.current_user(ON)?)
     }),
-    Route::get("roleManagement/directory/roleEligibilityScheduleRequests/{id}", |ask| one(ask, Sort::Eligibility)),
-    Route::get("roleManagement/directory/roleEligibilityScheduleRequests/{id}/{link}", |ask| {
-        one(ask, Sort::Eligibility)
+    Route::get_later("roleManagement/directory/roleEligibilityScheduleRequests/{id}", |ask| {
+        Box::pin(one(ask, Sort::Eligibility))
+    }),
+    Route::get_later("roleManagement/directory/roleEligibilityScheduleRequests/{id}/{link}", |ask| {
+        Box::pin(one(ask, Sort::Eligibility))
     }),
     Route::post("roleManagement/directory/roleEligibilityScheduleRequests/{id}/cancel", |ask| {
         Box::pin(cancel(ask, Sort::Eligibility))
@@ -199,8 +202,12 @@ pub const ROUTES: &[Route] = &[
     Route::get("roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on)", |ask| {
         list(ask, Sort::Assignment, ask.current_user(ON)?)
     }),
-    Route::get("roleManagement/directory/roleAssignmentScheduleRequests/{id}", |ask| one(ask, Sort::Assignment)),
-    Route::get("roleManagement/directory/roleAssignmentScheduleRequests/{id}/{link}", |ask| one(ask, Sort::Assignment)),
+    Route::get_later("roleManagement/directory/roleAssignmentScheduleRequests/{id}", |ask| {
+        Box::pin(one(ask, Sort::Assignment))
+    }),
+    Route::get_later("roleManagement/directory/roleAssignmentScheduleRequests/{id}/{link}", |ask| {
+        Box::pin(one(ask, Sort::Assignment))
+    }),
     Route::post("roleManagement/directory/roleAssignmentScheduleRequests/{id}/cancel", |ask| {
         Box::pin(cancel(ask, Sort::Assignment))
     }),
@@ -238,23 +245,26 @@ fn list(ask: &Ask, sort: Sort, whose: Whose) -> Result<Answer, Problem> {
     })
 }
 
-/// The request that the path names, if it is of this sort and may be seen.
-fn found(ask: &Ask, sort: Sort, view: View) -> Result<&Request, Problem> {
+/// The request that the path names, if it is of this sort and may be seen: a live one, or one that was closed long ago.
+async fn found(ask: &Ask, sort: Sort, view: View) -> Result<Arc<Request>, Problem> {
     let id: RequestId = ask.id_at("id")?;
-    let request = ask.moment.state.requests.get(&id).map(|r| &**r);
+    let request = match ask.moment.state.requests.get(&id) {
+        Some(live) => Some(Arc::clone(live)),
+        None => ask.app.history.request(id).await.map_err(|fault| ask.faulted(&fault))?.map(Arc::new),
+    };
     request.filter(|r| r.sort == sort && ask.sees_request(r, view)).ok_or_else(|| ask.missing("id"))
 }
 
-fn one(ask: &Ask, sort: Sort) -> Result<Answer, Problem> {
+async fn one(ask: &Ask, sort: Sort) -> Written {
     let view = ask.reads(Query::Grants)?;
-    let request = found(ask, sort, view)?;
+    let request = found(ask, sort, view).await?;
     let (entity, _, context) = named(sort);
-    ask.one(entity, context, &RequestRow { moment: &ask.moment, request, rehearsed: false })
+    ask.one(entity, context, &RequestRow { moment: &ask.moment, request: &request, rehearsed: false })
 }
 
 async fn cancel(ask: &Ask, sort: Sort) -> Written {
     let view = ask.reads(Query::Grants)?;
-    let request = found(ask, sort, view)?.ask.request;
+    let request = found(ask, sort, view).await?.ask.request;
     ask.submit_as(Command::CancelRequest { request }, Part::Cancelling).await?;
     Ok(Answer::Nothing)
 }
