@@ -6,18 +6,26 @@
 
 mod engine;
 mod holds;
+mod host;
 mod limits;
 mod population;
 mod report;
 
 use report::{Failed, Report};
+use std::process::ExitCode;
 
 type Section = fn(&mut Report) -> Result<(), Failed>;
 
-const SECTIONS: &[(&str, Section)] = &[("limits", limits::run), ("holds", holds::run), ("engine", engine::run)];
+const SECTIONS: &[(&str, Section)] =
+    &[("limits", limits::run), ("holds", holds::run), ("engine", engine::run), ("host", host::run)];
 
-fn main() -> Result<(), Failed> {
-    let chosen: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> Result<ExitCode, Failed> {
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let chosen: Vec<String> = words.collect();
+    if let Some((agent, words)) = chosen.split_first().filter(|(first, _)| *first == "agent") {
+        return Ok(writ_agent::main(&[program, agent.clone()], words));
+    }
     if let Some(unknown) = chosen.iter().find(|word| !SECTIONS.iter().any(|(name, _)| name == word)) {
         let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
         return Err(format!("no section is called {unknown}; there are: {}", names.join(", ")).into());
@@ -29,5 +37,5 @@ fn main() -> Result<(), Failed> {
         }
     }
     report.print();
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

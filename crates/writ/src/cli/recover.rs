@@ -1,4 +1,5 @@
-//! Ways back in, for root at the server's own console: a new emergency secret, or a clock declared right.
+//! Ways back in, for root at the server's own console: a new emergency secret, a clock declared right, orders that
+//! hosts take again after a back-up was restored.
 //! They work while the server is stopped, since one process at a time writes a log.
 //!
 //! Always: what is done here is an entry in the log before it counts; nothing suppresses it.
@@ -37,6 +38,8 @@ enum Verb {
     },
     /// Declare this machine's clock right after it jumped or was set back
     Clock,
+    /// After a back-up was restored: number the orders to hosts anew, so that hosts take them again
+    Epoch,
 }
 
 pub(super) fn run(args: Args, terminal: &Terminal) -> Result<(), Stop> {
@@ -80,6 +83,18 @@ pub(super) fn run(args: Args, terminal: &Terminal) -> Result<(), Stop> {
                             "recovered",
                             "this machine's clock counts as right from now on",
                         ));
+                    }
+                })
+            }
+            Verb::Epoch => {
+                let done = tenant.engine.submit(Command::RaiseEpoch, Caller::console(fresh_id())).await;
+                let epoch = tenant.engine.state().epoch;
+                done.map_err(|wrong| Stop::Fault(wrong.to_string())).map(|_| {
+                    if terminal.json {
+                        terminal.value(&serde_json::json!({"epoch": epoch}));
+                    } else {
+                        let told = format!("orders are numbered anew, as epoch {epoch}; hosts take them again");
+                        terminal.say(ticked(terminal, Accent::Good, "✓", "raised", &told));
                     }
                 })
             }

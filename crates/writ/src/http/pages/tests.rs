@@ -63,6 +63,7 @@ impl Door {
             engine: engine.clone(),
             identity: house.identity.clone(),
             history: History::in_memory(TENANT, store, &engine).await.unwrap(),
+            hosts: crate::connectors::hosts::Hosts::start(engine.clone(), house.vault.clone()).await.unwrap(),
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,
