@@ -1,6 +1,7 @@
 //! Pages and the token endpoint, as browsers, programs and attackers use them: everything goes through the router.
 
 use crate::clock::Clock;
+use crate::connectors::hosts::Hosts;
 use crate::history::History;
 use crate::http::graph::page::PageKey;
 use crate::http::router::{App, router};
@@ -62,6 +63,7 @@ impl Door {
         let app = App {
             engine: engine.clone(),
             identity: house.identity.clone(),
+            hosts: Hosts::start(engine.clone(), house.vault.clone()).await.unwrap(),
             history: History::in_memory(TENANT, store, &engine).await.unwrap(),
             hosts: crate::connectors::hosts::Hosts::start(engine.clone(), house.vault.clone()).await.unwrap(),
             pages: PageKey::new(&[9; 32]),
