@@ -3,7 +3,7 @@
 //! Always: a result is printed only after the code has checked that it is so.
 
 use crate::cli::stop::{Stop, status};
-use crate::cli::table::{Accent, clean, columns, cut, pad};
+use crate::cli::table::{Accent, clean, columns, pad, wrap};
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::when::Reader;
@@ -12,10 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use writ_core::time::{Span, Time};
 
-/// Where the result begins.
-const CLAIM: usize = 46;
-/// Where the detail begins, counted from the result.
-const RESULT: usize = 12;
+/// How much room the step's number takes.
+const NUMBER: usize = 4;
+/// Where the result begins, counted from the claim.
+const CLAIM: usize = 45;
+/// Where what there is to see begins, counted from the result.
+const RESULT: usize = 13;
+/// With less room than this, what there is to see goes under its claim.
+const ROOM_MIN: usize = 24;
 
 /// The terminal as a stage.
 pub(super) struct Stage {
@@ -98,13 +102,23 @@ impl Stage {
         let claim = self.open.take().unwrap_or_default();
         let used = columns(&claim);
         let gap = if used < CLAIM { CLAIM - used } else { 2 };
-        let detail = clean(detail);
-        let room = self.terminal.look.width.saturating_sub(4 + CLAIM.max(used + 2) + RESULT);
-        let detail = if room >= 20 { cut(&detail, room.max(20)) } else { detail };
         let word = self.terminal.paint(accent, result);
-        let rest = RESULT.saturating_sub(columns(result)).max(2);
-        let detail = if detail.is_empty() { String::new() } else { format!("{}{detail}", " ".repeat(rest)) };
-        self.terminal.say(format!("{}{word}{detail}", " ".repeat(gap)));
+        let before = NUMBER + CLAIM + RESULT;
+        let room = self.terminal.look.width.saturating_sub(before);
+        // On a narrow terminal what there is to see goes under its claim.
+        let (indent, room) = if room >= ROOM_MIN { (before, room) } else { (NUMBER + 2, self.terminal.look.width - 8) };
+        let lines = wrap(&clean(detail), room);
+        let mut line = format!("{}{word}", " ".repeat(gap));
+        for (n, part) in lines.iter().filter(|part| !part.is_empty()).enumerate() {
+            if n == 0 && indent == before {
+                line.push_str(&" ".repeat(RESULT.saturating_sub(columns(result)).max(2)));
+            } else {
+                line.push('\n');
+                line.push_str(&" ".repeat(indent));
+            }
+            line.push_str(part);
+        }
+        self.terminal.say(line);
     }
 
     /// A line under a step.

@@ -20,6 +20,9 @@ use writ_core::time::{Span, Time};
 
 /// How long the activation of the story lasts.
 const HELD: Span = Span::from_seconds(40);
+/// Why she asks, and her ticket.
+const REASON: &str = "replace the failed disk";
+const TICKET: &str = "CHG-417";
 /// How long the host may take before the story counts as untrue.
 const HOST_MAX: Span = Span::from_seconds(20);
 const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
@@ -65,7 +68,7 @@ impl Story<'_> {
     fn sudo_is_refused(&mut self, claim: &str) -> Result<(), Stop> {
         self.stage.step(claim)?;
         let Some(host) = self.host else {
-            self.stage.came(Accent::Wait, "no host", "a sandbox host needs root; see above");
+            self.stage.came(Accent::Wait, "no host", "");
             return Ok(());
         };
         match host.sudo("ana", &["id", "-u"])? {
@@ -99,7 +102,7 @@ impl Story<'_> {
         if rows.len() != 4 {
             return Err(untrue(&format!("four rules fail (they were {rows:?})")));
         }
-        self.stage.came(Accent::Bad, "refused", "and all that is missing is named at once");
+        self.stage.came(Accent::Bad, "refused", "all that is missing, at once:");
         for row in rows {
             self.stage.under(Accent::Bad, "✗", &row.rule, &row.told);
         }
@@ -111,10 +114,10 @@ impl Story<'_> {
     }
 
     fn asks(&mut self, ana: &mut Client) -> Result<String, Stop> {
-        self.stage.step("Ana asks again: 40 s, reason, ticket, one code")?;
+        self.stage.step("Ana asks again: 40 s, reason, ticket, a code")?;
         let code = code_of(self.cast, "ana", self.stage)?;
         ana.step_up(&code)?;
-        let asked: Value = ana.post(REQUESTS, &self.ask(HELD, Some("replace the failed disk"), Some("CHG-417")))?;
+        let asked: Value = ana.post(REQUESTS, &self.ask(HELD, Some(REASON), Some(TICKET)))?;
         let id = asked["id"].as_str().unwrap_or_default().to_owned();
         if asked["status"] != "PendingApproval" || id.is_empty() {
             return Err(untrue(&format!("the ask waits for approval (it is {})", asked["status"])));
@@ -135,7 +138,7 @@ impl Story<'_> {
         self.stage.came(
             Accent::Wait,
             "waiting",
-            &format!("{} can decide; sudo is still refused", listed(&names, "or", 3)),
+            &format!("{} can decide", listed(&names, "or", 3)),
         );
         Ok(id)
     }
@@ -144,17 +147,14 @@ impl Story<'_> {
         let status: Status = ben.get("/writ/v1/status")?;
         let seen = status.deciding.iter().find(|one| one.request == request);
         let Some(seen) = seen else { return Err(untrue("Ben sees the ask")) };
-        let said = format!(
-            "{}, \"{}\" ({})",
-            seen.who.name,
-            seen.reason.as_deref().unwrap_or_default(),
-            seen.ticket.as_deref().unwrap_or_default()
-        );
+        if seen.reason.as_deref() != Some(REASON) || seen.ticket.as_deref() != Some(TICKET) {
+            return Err(untrue("Ben is shown her reason and her ticket"));
+        }
         self.stage.step("Ben approves: \"seen the alert, go ahead\"")?;
         let body = json!({"reviewResult": "Approve", "justification": "seen the alert, go ahead"});
         let path = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{request}/steps/{request}");
         ben.send(Method::PATCH, &path, Some(&body))?;
-        self.stage.came(Accent::Good, "approved", &format!("he was shown: {said}"));
+        self.stage.came(Accent::Good, "approved", &format!("he saw: \"{REASON}\", {TICKET}"));
         Ok(())
     }
 
@@ -173,7 +173,8 @@ impl Story<'_> {
             if let (true, true, Some(ends), Some(decision)) = (held, real, progress.ends, &progress.decision) {
                 let took = self.stage.now().since(decision.at);
                 let result = if self.host.is_some() { "effective" } else { "active" };
-                self.stage.came(Accent::Good, result, &format!("{} after the approval", seconds(took)));
+                let detail = if self.host.is_some() { format!("{} after the approval", seconds(took)) } else { String::new() };
+                self.stage.came(Accent::Good, result, &detail);
                 return Ok((decision.at, ends));
             }
             if let Some(host) = progress.effect.hosts.iter().find(|host| host.state == "refused") {
@@ -204,7 +205,7 @@ impl Story<'_> {
         self.stage.step("ana@fin-01$ sudo id")?;
         match host.sudo("ana", &["id"])? {
             Ok(said) if said.contains("uid=0(root)") => {
-                self.stage.came(Accent::Good, "uid=0(root)", "real root, on a real sudo");
+                self.stage.came(Accent::Good, "uid=0(root)", "real sudo, real root");
             }
             Ok(said) | Err(said) => return Err(untrue(&format!("sudo makes Ana root (it said: {said})"))),
         }
@@ -226,7 +227,7 @@ impl Story<'_> {
         if !status.active.is_empty() {
             return Err(untrue("the role is no longer held"));
         }
-        let detail = format!("the open root shell ended {} after the end", seconds(took));
+        let detail = format!("root shell ended {} later", seconds(took));
         self.stage.came(Accent::Good, "sudo refused", &detail);
         Ok(())
     }
@@ -245,7 +246,7 @@ impl Story<'_> {
         let (copy, seq) = proof::tampered(&file)?;
         match proof::verify(&copy, &key) {
             Err(found) if proof::names(&found, seq) => {
-                self.stage.came(Accent::Good, "caught", &format!("entry {seq}: the approval by Ben Okafor"));
+                self.stage.came(Accent::Good, "caught", &format!("entry {seq}, the approval by Ben Okafor"));
                 Ok(())
             }
             Err(found) => Err(untrue(&format!("the changed entry is named (it named {:?})", found.place))),
