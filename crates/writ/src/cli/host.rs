@@ -134,7 +134,9 @@ fn list(client: &mut Client, terminal: &Terminal) -> Result<(), Stop> {
         let units: Vec<&str> = host.units.iter().map(|unit| unit.name.as_str()).collect();
         let seen = host.reported.map_or("has not reported yet".to_owned(), |at| format!("reported {}", reader.ago(at)));
         let drift = match host.drift.len() {
-            0 => Cell::from(format!("{} accounts", host.accounts.len())),
+            // Who may not see them is told nothing, rather than that there are none.
+            0 if host.accounts.is_empty() => Cell::from(""),
+            0 => Cell::from(format!("accounts {}", host.accounts.join(", "))),
             n => Cell::painted(Accent::Wait, format!("{n} grants that Writ did not give: {}", host.drift.join("; "))),
         };
         table.row([host.host.name.as_str().into(), units.join(", ").into(), seen.into(), drift]);

@@ -120,8 +120,9 @@ impl Said {
 
     fn held(&mut self, progress: &Progress, until: Until, what: &str, terminal: &Terminal) {
         let reader = terminal.reader();
-        let ends =
-            progress.ends.map(|ends| format!("until {} ({})", reader.moment(ends), ends.since(reader.now()).told()));
+        let ends = progress
+            .ends
+            .map(|ends| format!("until {} ({})", reader.moment(ends), round(ends.since(reader.now())).told()));
         let ends = ends.unwrap_or_default();
         let effect = &progress.effect;
         let settled = effect.hosts.iter().all(|host| matches!(host.state.as_str(), "effective" | "refused"));
@@ -148,4 +149,10 @@ impl Said {
             terminal.say(ticked(terminal, Accent::Bad, "✗", "refused", &format!("{}: {why}", host.host)));
         }
     }
+}
+
+/// A span as people say it: whole minutes from a minute on.
+fn round(span: Span) -> Span {
+    let unit = if span.millis() >= 60_000 { 60_000 } else { 1000 };
+    Span::from_millis((span.millis() + unit / 2) / unit * unit)
 }

@@ -162,10 +162,10 @@ fn prologue(setting: &mut Setting, stage: &mut Stage) -> Result<Option<Host>, St
 fn look_around(setting: &Setting, host: bool, terminal: &Terminal) {
     let url = &setting.serving.url;
     terminal.say(format!("\n{}", if host { "Everything above was real. Look around:" } else { "Look around:" }));
-    terminal.say(format!("  sign in   {url}/signin     ana / ben / carla / dana, codes with: writ demo code ana"));
+    terminal.say(format!("  sign in   {url}/signin   as ana, ben, carla or dana; codes: writ demo code ana"));
     terminal.say(format!("  command   writ login ana --server {url}"));
-    terminal
-        .say("            writ status · writ explain \"Device Administrators\" · as dana: writ audit · writ host list");
+    terminal.say("            then: writ status · writ explain \"Device Administrators\"");
+    terminal.say("            as dana: writ audit · writ host list · writ roles");
     terminal.say(terminal.paint(Accent::Dim, "Ctrl-C ends the demo and removes the host."));
 }
 

@@ -15,9 +15,9 @@ use writ_core::time::{Span, Time};
 /// How much room the step's number takes.
 const NUMBER: usize = 4;
 /// Where the result begins, counted from the claim.
-const CLAIM: usize = 45;
+const CLAIM: usize = 44;
 /// Where what there is to see begins, counted from the result.
-const RESULT: usize = 13;
+const RESULT: usize = 14;
 /// With less room than this, what there is to see goes under its claim.
 const ROOM_MIN: usize = 24;
 

@@ -114,7 +114,7 @@ impl Story<'_> {
     }
 
     fn asks(&mut self, ana: &mut Client) -> Result<String, Stop> {
-        self.stage.step("Ana asks again: 40 s, reason, ticket, a code")?;
+        self.stage.step("Ana asks again: 40 s, reason, ticket, code")?;
         let code = code_of(self.cast, "ana", self.stage)?;
         ana.step_up(&code)?;
         let asked: Value = ana.post(REQUESTS, &self.ask(HELD, Some(REASON), Some(TICKET)))?;
@@ -135,11 +135,7 @@ impl Story<'_> {
         {
             return Err(untrue("a pending ask gives nothing"));
         }
-        self.stage.came(
-            Accent::Wait,
-            "waiting",
-            &format!("{} can decide", listed(&names, "or", 3)),
-        );
+        self.stage.came(Accent::Wait, "waiting", &format!("for {}", listed(&names, "or", 3)));
         Ok(id)
     }
 
@@ -154,14 +150,13 @@ impl Story<'_> {
         let body = json!({"reviewResult": "Approve", "justification": "seen the alert, go ahead"});
         let path = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{request}/steps/{request}");
         ben.send(Method::PATCH, &path, Some(&body))?;
-        self.stage.came(Accent::Good, "approved", &format!("he saw: \"{REASON}\", {TICKET}"));
+        self.stage.came(Accent::Good, "approved", "he saw her reason and her ticket");
         Ok(())
     }
 
     /// When the power began and when it ends.
     fn becomes_effective(&mut self, ana: &mut Client, request: &str) -> Result<(Time, Time), Stop> {
-        let claim =
-            if self.host.is_some() { "fin-01 reports the right is in force and works" } else { "the role is held" };
+        let claim = if self.host.is_some() { "fin-01 has the right, and it works" } else { "Ana holds the role" };
         self.stage.step(claim)?;
         let begun = self.stage.now();
         let mut seen = String::new();
@@ -173,7 +168,8 @@ impl Story<'_> {
             if let (true, true, Some(ends), Some(decision)) = (held, real, progress.ends, &progress.decision) {
                 let took = self.stage.now().since(decision.at);
                 let result = if self.host.is_some() { "effective" } else { "active" };
-                let detail = if self.host.is_some() { format!("{} after the approval", seconds(took)) } else { String::new() };
+                let detail =
+                    if self.host.is_some() { format!("{} after the approval", seconds(took)) } else { String::new() };
                 self.stage.came(Accent::Good, result, &detail);
                 return Ok((decision.at, ends));
             }
@@ -246,7 +242,7 @@ impl Story<'_> {
         let (copy, seq) = proof::tampered(&file)?;
         match proof::verify(&copy, &key) {
             Err(found) if proof::names(&found, seq) => {
-                self.stage.came(Accent::Good, "caught", &format!("entry {seq}, the approval by Ben Okafor"));
+                self.stage.came(Accent::Good, "caught", &format!("entry {seq}: Ben Okafor's approval"));
                 Ok(())
             }
             Err(found) => Err(untrue(&format!("the changed entry is named (it named {:?})", found.place))),

@@ -2,8 +2,8 @@
 //! With `?wait=…&seen=…` the answer comes when something has changed, or when the wait is over.
 
 use super::shape::{Decided, Effect, Progress, Stage};
-use super::status::{effect, principal_called, role_called, scope_called};
-use writ_core::decide::{Context, approvers_of};
+use super::status::{deciders, effect, principal_called, role_called, scope_called};
+use writ_core::decide::Context;
 use writ_core::ids::{AssignmentId, RequestId};
 use writ_core::may::{Query, may, may_see_request};
 use writ_core::refusal::{Refusal, What};
@@ -39,7 +39,7 @@ pub fn progress(state: &State, id: RequestId, cx: &Context) -> Result<Progress, 
         scope: scope_called(state, r.ask.target.scope()),
         stage,
         asked: r.made,
-        deciders: approvers_of(state, r, cx.now).into_iter().take(20).map(|p| principal_called(state, p)).collect(),
+        deciders: deciders(state, r, cx.now),
         until: r.until,
         decision,
         ends: assignment.and_then(|a| a.ends),

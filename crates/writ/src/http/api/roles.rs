@@ -1,7 +1,7 @@
 //! `GET /writ/v1/roles`: the roles, what an activation of each needs, and what it gives.
 
 use super::shape::RoleTold;
-use super::status::{gives, needs, role_called};
+use super::status::{in_writ, needs, role_called};
 use writ_core::decide::Context;
 use writ_core::may::{Query, may};
 use writ_core::refusal::Refusal;
@@ -17,7 +17,6 @@ use writ_core::time::Span;
 pub fn roles(state: &State, cx: &Context) -> Result<Vec<RoleTold>, Refusal> {
     may(state, Query::Roles, cx)?;
     may(state, Query::Rules, cx)?;
-    let who = cx.caller.principal.ok_or(Refusal::AccountDisabled)?;
     let mut told: Vec<RoleTold> = state
         .roles
         .values()
@@ -34,9 +33,13 @@ pub fn roles(state: &State, cx: &Context) -> Result<Vec<RoleTold>, Refusal> {
             let mut other_names = role.other_names.clone();
             other_names.push(role.name.clone());
             other_names.retain(|name| name != role.told());
-            let root = if role.gives_root() { vec!["root on hosts".to_owned()] } else { Vec::new() };
-            let mut gives = gives(state, who, Target::role(role.id, Scope::Tenant));
-            gives.retain(|one| !one.starts_with("root"));
+            let mut gives = Vec::new();
+            if role.gives_root() {
+                gives.push("root on hosts".to_owned());
+            }
+            if !in_writ(state, Target::role(role.id, Scope::Tenant)).is_empty() {
+                gives.push("Writ itself".to_owned());
+            }
             RoleTold {
                 role: role_called(state, role.id),
                 other_names,
@@ -44,7 +47,7 @@ pub fn roles(state: &State, cx: &Context) -> Result<Vec<RoleTold>, Refusal> {
                 tier: tier.to_owned(),
                 span_max: rules.map_or(Span::ZERO, |r| r.activation.span_max),
                 needs: rules.map(|r| needs(r)).unwrap_or_default(),
-                gives: root.into_iter().chain(gives).collect(),
+                gives,
             }
         })
         .collect();

@@ -101,8 +101,16 @@ fn waiting_told(state: &State, r: &Request, now: Time) -> Waiting {
         asked: r.made,
         until: r.until,
         starts: r.starts.or(r.ask.start).filter(|at| *at > now),
-        deciders: approvers_of(state, r, now).into_iter().take(20).map(|p| principal_called(state, p)).collect(),
+        deciders: deciders(state, r, now),
     }
+}
+
+/// Who can decide a request now, by name; the first twenty.
+pub fn deciders(state: &State, r: &Request, now: Time) -> Vec<Called> {
+    let mut all: Vec<Called> = approvers_of(state, r, now).into_iter().map(|p| principal_called(state, p)).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.truncate(20);
+    all
 }
 
 fn deciding(state: &State, who: PrincipalId, now: Time) -> Vec<Deciding> {
