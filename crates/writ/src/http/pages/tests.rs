@@ -65,7 +65,6 @@ impl Door {
             identity: house.identity.clone(),
             hosts: Hosts::start(engine.clone(), house.vault.clone()).await.unwrap(),
             history: History::in_memory(TENANT, store, &engine).await.unwrap(),
-            hosts: crate::connectors::hosts::Hosts::start(engine.clone(), house.vault.clone()).await.unwrap(),
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,
