@@ -154,7 +154,8 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                 Action::SelfActivate => format!("{by} was refused {}", t.target(*target)),
                 _ => format!("{by} was refused a change of {} for {}", t.target(*target), t.name(*subject)),
             };
-            format!("{verb}: {}", broken.join(", "))
+            let words: Vec<&str> = broken.iter().map(|rule| rule_word(rule)).collect();
+            format!("{verb}: {}", words.join(", "))
         }
         Event::SignInNoted { principal, outcome, methods, count } => {
             let who = principal.map_or_else(|| "somebody unknown".to_string(), |p| t.name(p));
@@ -295,6 +296,23 @@ fn quoted(text: Option<&Personal>) -> String {
 
 fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// What people call a rule that was not met.
+fn rule_word(rule: &str) -> &str {
+    match rule {
+        "ExpirationRule" => "duration",
+        "JustificationRule" => "reason",
+        "TicketingRule" => "ticket",
+        "MfaRule" => "MFA",
+        "AcrsRule" => "sign-in",
+        "EligibilityRule" => "not eligible",
+        "Authorization_RequestDenied" => "not allowed",
+        "Climb" => "their own role",
+        "ClockInDoubt" => "the clock is in doubt",
+        "LastWayIn" => "the last way in",
+        other => other,
+    }
 }
 
 fn method(m: Method) -> &'static str {

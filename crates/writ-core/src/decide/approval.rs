@@ -8,8 +8,8 @@ use crate::event::Why;
 use crate::rules::{Approver, Stage};
 use crate::state::Request;
 
-/// The principals that could decide these stages now, other than those of the persons named: the stage's approvers,
-/// or the fallback approvers when none of them is available.
+/// The principals to be asked for these stages now, other than those of the persons named: the stage's approvers, or
+/// the fallback approvers when none of them is available.
 pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
     let mut found: Vec<PrincipalId> = Vec::new();
     let stages_or_default: Vec<&[Approver]> =
@@ -20,6 +20,11 @@ pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], n
                 found.push(p);
             }
         }
+    }
+    // An emergency account may decide when nobody else is there; it is nobody to be waited for otherwise.
+    let emergency = |p: &PrincipalId| state.principals.get(p).is_some_and(|p| p.emergency());
+    if !found.iter().all(emergency) {
+        found.retain(|p| !emergency(p));
     }
     found
 }

@@ -67,7 +67,7 @@ fn every_rule_that_fails_is_named_together() {
         ]
     );
     assert_eq!(s.rights(), before);
-    assert_snapshot!(s.told(), @"08:00 ana was refused Device Administrators: ExpirationRule, JustificationRule, TicketingRule, MfaRule");
+    assert_snapshot!(s.told(), @"08:00 ana was refused Device Administrators: duration, reason, ticket, MFA");
 }
 
 #[test]
