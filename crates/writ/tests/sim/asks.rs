@@ -177,7 +177,7 @@ pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, no
             enabled: None,
             person: state.person_of(a_user).filter(|_| chance.one_in(2)),
         },
-        22 if cast.users.len() > 8 || chance.one_in(6) => Command::DeletePrincipal { principal: somebody },
+        22 if cast.users.len() > 4 && cast.groups.len() > 1 => Command::DeletePrincipal { principal: somebody },
         23..=25 => Command::AddMember { group, member: chance.pick(&cast.everybody()) },
         26..=27 => Command::RemoveMember { group, member: chance.pick(&cast.everybody()) },
         28 if cast.groups.len() < 6 => Command::CreateGroup {
