@@ -6,10 +6,12 @@
 
 use super::{Live, Start, snapshot};
 use crate::store::{Fault, READ_MAX, Store};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use writ_core::event::Event;
+use writ_core::ids::Seq;
 use writ_core::log::checkpoint::{LogKey, Signed};
-use writ_core::log::{Entry, Frontier, Head, open};
+use writ_core::log::{Entry, Frontier, Hash, Head, open};
 use writ_core::state::{Meta, State};
 
 /// Carries out erasures that a crash cut short, then folds the log.
@@ -62,6 +64,16 @@ pub(super) async fn from_log(start: &Start) -> Result<Live, Fault> {
     Ok(Live { state: Arc::new(state), frontier, checkpoint: checkpoint.into() })
 }
 
+/// How many batches are read and decoded ahead of the one that is applied: decoding takes about as long as applying.
+const AHEAD: usize = 2;
+
+/// An entry, decoded and hashed.
+struct Decoded {
+    meta: Meta,
+    event: Event,
+    leaf: Hash,
+}
+
 /// Folds the entries after the frontier, which must end at `head`.
 pub(super) async fn fold(
     store: &Store,
@@ -69,14 +81,21 @@ pub(super) async fn fold(
     mut frontier: Frontier,
     head: Head,
 ) -> Result<(State, Frontier), Fault> {
-    while frontier.size() < head.size {
-        let limit = u32::try_from(head.size - frontier.size()).unwrap_or(READ_MAX).min(READ_MAX);
-        let entries = store.read(frontier.size(), limit).await?;
-        if entries.is_empty() {
-            return Err(Fault(format!("the log ends at entry {}, its head says {}", frontier.size(), head.size)));
+    let mut begins = (frontier.size()..head.size).step_by(READ_MAX as usize);
+    let mut batches = VecDeque::with_capacity(AHEAD);
+    loop {
+        while batches.len() < AHEAD
+            && let Some(after) = begins.next()
+        {
+            let upto = head.size.min(after + u64::from(READ_MAX));
+            batches.push_back(tokio::spawn(decode(store.clone(), after, upto)));
         }
-        for entry in entries {
-            take(&mut state, &mut frontier, &entry)?;
+        let Some(batch) = batches.pop_front() else { break };
+        for Decoded { meta, event, leaf } in
+            batch.await.map_err(|e| Fault(format!("reading the log stopped: {e}")))??
+        {
+            state.apply(&meta, &event);
+            frontier.append(leaf);
         }
     }
     if frontier.head() != head {
@@ -88,15 +107,24 @@ pub(super) async fn fold(
     Ok((state, frontier))
 }
 
-/// Folds one entry.
-pub(super) fn take(state: &mut State, frontier: &mut Frontier, entry: &Entry) -> Result<(), Fault> {
-    if entry.seq != frontier.size() + 1 {
-        return Err(Fault(format!("entry {} is missing from the log", frontier.size() + 1)));
-    }
-    let (meta, event) = event_of(entry)?;
-    state.apply(&meta, &event);
-    frontier.append(entry.leaf());
-    Ok(())
+/// Reads and decodes the entries after one position up to another.
+async fn decode(store: Store, after: Seq, upto: Seq) -> Result<Vec<Decoded>, Fault> {
+    let limit = u32::try_from(upto - after).unwrap_or(READ_MAX);
+    let entries = store.read(after, limit).await?;
+    let decoding = tokio::task::spawn_blocking(move || {
+        let expected = entries.iter().zip(after + 1..);
+        if let Some((_, missing)) = expected.clone().find(|(entry, seq)| entry.seq != *seq) {
+            return Err(Fault(format!("entry {missing} is missing from the log")));
+        }
+        if after + (entries.len() as u64) < upto {
+            let last = after + entries.len() as u64;
+            return Err(Fault(format!("the log ends at entry {last}, its head says that there are more")));
+        }
+        expected
+            .map(|(entry, _)| event_of(entry).map(|(meta, event)| Decoded { meta, event, leaf: entry.leaf() }))
+            .collect()
+    });
+    decoding.await.map_err(|e| Fault(format!("reading the log stopped: {e}")))?
 }
 
 /// The event in an entry, and what the envelope says about it.
