@@ -56,8 +56,13 @@ pub struct Common {
     /// Answer in JSON, for programs; nothing is asked
     #[arg(long, global = true)]
     json: bool,
-    /// The server, such as https://writ.example.org (else WRIT_SERVER, else where you signed in)
-    #[arg(long, global = true, value_name = "URL")]
+    /// Where the server is.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The server, such as https://writ.example.org (else WRIT_SERVER, else where you signed in)"
+    )]
     server: Option<String>,
     /// A PEM file with the server's certificate authority, when it is your own (else WRIT_CA)
     #[arg(long, global = true, value_name = "FILE")]
