@@ -168,6 +168,8 @@ pub struct Settings {
     pub audiences: Vec<String>,
     /// TLS, if the server ends it itself.
     pub tls: Option<Tls>,
+    /// A proxy in front ends TLS and says in `X-Forwarded-For` where requests come from.
+    pub behind_proxy: bool,
     /// Filter for the server's messages.
     pub log: String,
 }
@@ -204,7 +206,8 @@ impl Settings {
                 return Err(Wrong("a key without its certificate: add --tls-cert FILE or WRIT_TLS_CERT".into()));
             }
         };
-        if tls.is_none() && !listen.ip().is_loopback() && !(flags.behind_proxy || file.behind_proxy) {
+        let behind_proxy = flags.behind_proxy || file.behind_proxy;
+        if tls.is_none() && !listen.ip().is_loopback() && !behind_proxy {
             return Err(Wrong(format!(
                 "{listen} can be reached from other machines, and without TLS passwords and tokens would cross the \
                  network readable. Give --tls-cert and --tls-key, or --behind-proxy if a proxy on a trusted path ends \
@@ -218,6 +221,7 @@ impl Settings {
             url: url.map(|url| web_address(&url)).transpose()?,
             audiences: file.audiences,
             tls,
+            behind_proxy,
             log: var("WRIT_LOG").or(file.log).unwrap_or_else(|| "info".into()),
         })
     }

@@ -58,7 +58,7 @@ impl Setting {
                 data.display()
             )));
         }
-        let settings = Settings { data: data.clone(), ..plan.settings.clone() };
+        let settings = Settings { data: data.clone(), behind_proxy: false, ..plan.settings.clone() };
         let id = TenantId(fresh_id());
         let serving = runtime.block_on(async {
             let opened = tenant::open(&data, id, clock(), true).await.map_err(fault)?;

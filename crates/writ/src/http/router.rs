@@ -11,11 +11,11 @@ use crate::connectors::hosts::Hosts;
 use crate::engine::Engine;
 use crate::history::History;
 use crate::identity::Identity;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -43,18 +43,21 @@ pub struct App {
     pub public: Option<Arc<str>>,
     /// Whether the server itself speaks TLS.
     pub tls: bool,
+    /// Whether a proxy in front says where requests come from. Without one, nobody is believed who says so.
+    pub behind_proxy: bool,
 }
 
 /// All routes, in what every request passes through.
 pub fn router(app: App) -> Router {
-    let (engine, hosts) = (app.engine.clone(), app.hosts.clone());
+    let (engine, hosts, behind_proxy) = (app.engine.clone(), app.hosts.clone(), app.behind_proxy);
     let routes = Router::new()
         .merge(super::graph::routes())
         .merge(super::api::routes::routes())
         .merge(super::token::routes())
         .merge(super::pages::routes())
         .with_state(app);
-    shell(routes.merge(super::agent::routes(hosts)), Arc::new(move || engine.now()))
+    let routes = routes.merge(super::agent::routes(hosts)).layer(Extension(super::session::Proxied(behind_proxy)));
+    shell(routes, Arc::new(move || engine.now()))
 }
 
 /// Where the moment in an error comes from.

@@ -15,11 +15,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sha2::{Digest, Sha256};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
 use writ_core::command::{Caller, Via};
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl FromRef<App> for Identity {
@@ -45,12 +46,26 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (none.is_none() && scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
 }
 
+/// Whether a proxy in front says where requests come from; the router leaves it with every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Proxied(pub bool);
+
+/// The address a request comes from: the one that the proxy in front has seen, if there is one, else the peer's.
+fn address(parts: &Parts) -> Option<IpAddr> {
+    let proxied = parts.extensions.get::<Proxied>().is_some_and(|Proxied(proxied)| *proxied);
+    // The proxy adds what it has seen at the end; whatever stands before is the caller's own word.
+    let last = parts.headers.get_all(FORWARDED_FOR).iter().next_back().and_then(|v| v.to_str().ok());
+    let seen = last.and_then(|all| all.rsplit(',').next()?.trim().trim_matches(['[', ']']).parse().ok());
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if proxied { seen.or(peer) } else { peer }
+}
+
 /// Where a request comes from.
 pub fn origin(parts: &Parts) -> Origin {
     let agent = parts.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let correlation = parts.headers.get(CLIENT_REQUEST_ID).and_then(|v| v.to_str().ok()?.parse().ok());
     Origin {
-        address: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip()),
+        address: address(parts),
         agent: agent.to_owned(),
         via: if agent.starts_with("writ/") { Via::Cli } else { Via::Api },
         correlation,
@@ -169,5 +184,35 @@ impl FromRequestParts<App> for FromOurPage {
             return Err(Problem::denied("This form was sent from another site; open the page here and try again."));
         }
         Ok(FromOurPage(Origin { via: Via::Page, ..origin(parts) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn seen(proxied: bool, forwarded: &[&str]) -> String {
+        let mut request = Request::builder();
+        for one in forwarded {
+            request = request.header("x-forwarded-for", *one);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 5))));
+        parts.extensions.insert(Proxied(proxied));
+        address(&parts).unwrap().to_string()
+    }
+
+    #[test]
+    fn only_the_proxy_in_front_is_believed_and_only_its_own_word() {
+        assert_eq!(seen(false, &["203.0.113.9"]), "10.0.0.1", "nobody else says where they come from");
+        assert_eq!(seen(true, &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen(true, &["1.1.1.1, 203.0.113.9"]), "203.0.113.9", "what the caller made up stands before");
+        assert_eq!(seen(true, &["1.1.1.1", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen(true, &["[2001:db8::1]"]), "2001:db8::1");
+        for odd in ["", "unknown", "203.0.113.9,", "203.0.113.9:80:80"] {
+            assert_eq!(seen(true, &[odd]), "10.0.0.1", "{odd}");
+        }
+        assert_eq!(seen(true, &[]), "10.0.0.1");
     }
 }

@@ -120,6 +120,7 @@ impl House {
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,
+            behind_proxy: false,
         };
         let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
         let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };

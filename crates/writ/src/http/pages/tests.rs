@@ -68,6 +68,7 @@ impl Door {
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,
+            behind_proxy: false,
         };
         let clock = house.clock.clone();
         Door { house, router: router(app), clock }
