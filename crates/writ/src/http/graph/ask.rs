@@ -9,6 +9,7 @@ use super::odata::{Entity, Linked, Row};
 use super::page::{Place, Shape, page, resumed};
 pub use super::route::Route;
 use crate::engine::Wrong;
+use crate::history::History;
 use crate::http::problem::{Ids, Problem};
 use crate::http::refused::{Part, problem};
 use crate::http::router::App;
@@ -139,6 +140,13 @@ impl Ask {
         let mut context = self.app.engine.context(&self.caller);
         context.now = self.moment.now;
         context
+    }
+
+    /// The history, once it shows the moment that is asked about.
+    pub async fn history(&self) -> Result<&History, Problem> {
+        let history = &self.app.history;
+        history.wait_for(self.moment.state.seq).await.map_err(|fault| self.faulted(&fault))?;
+        Ok(history)
     }
 
     /// The answer when something that is not ours failed; the cause is in the server's log.

@@ -139,15 +139,10 @@ pub const ROUTES: &[Route] = &[
     Route::get_later("auditLogs/directoryAudits/{id}", |ask| Box::pin(one(ask))),
 ];
 
-/// Waits until the history shows the moment that is asked about.
-async fn settled(ask: &Ask) -> Result<(), Problem> {
-    ask.app.history.wait_for(ask.moment.state.seq).await.map_err(|fault| ask.faulted(&fault))
-}
-
 async fn one(ask: &Ask) -> Written {
     ask.reads(Query::Audit)?;
-    settled(ask).await?;
-    let record = ask.app.history.audit_record(ask.at("id")).await.map_err(|fault| ask.faulted(&fault))?;
+    let history = ask.history().await?;
+    let record = history.audit_record(ask.at("id")).await.map_err(|fault| ask.faulted(&fault))?;
     let record = record.ok_or_else(|| ask.missing("id"))?;
     ask.one(&DIRECTORY_AUDIT, "auditLogs/directoryAudits/$entity", &Audit(record))
 }
@@ -169,10 +164,10 @@ async fn list(ask: &Ask) -> Written {
     // A count is of all records, whichever page it stands on.
     narrowed.after = after.filter(|_| !all);
     let wanted = query.top.unwrap_or(PAGE_USUAL) as usize + query.skip as usize + 1;
-    settled(ask).await?;
+    let history = ask.history().await?;
     let (mut rows, mut seen) = (Vec::new(), 0);
     loop {
-        let records = ask.app.history.audit(narrowed.clone()).await.map_err(|fault| ask.faulted(&fault))?;
+        let records = history.audit(narrowed.clone()).await.map_err(|fault| ask.faulted(&fault))?;
         let last = records.len() < ROWS_MAX as usize;
         narrowed.after = records.last().map(|r| r.place);
         seen += records.len();

@@ -250,7 +250,7 @@ async fn found(ask: &Ask, sort: Sort, view: View) -> Result<Arc<Request>, Proble
     let id: RequestId = ask.id_at("id")?;
     let request = match ask.moment.state.requests.get(&id) {
         Some(live) => Some(Arc::clone(live)),
-        None => ask.app.history.request(id).await.map_err(|fault| ask.faulted(&fault))?.map(Arc::new),
+        None => ask.history().await?.request(id).await.map_err(|fault| ask.faulted(&fault))?.map(Arc::new),
     };
     request.filter(|r| r.sort == sort && ask.sees_request(r, view)).ok_or_else(|| ask.missing("id"))
 }
