@@ -1,6 +1,6 @@
 //! The log in the hands of whoever runs or audits Writ: copies of it, proofs about it, and forgetting somebody.
-//! `verify` needs neither server nor database; `export` reads beside a running server; `erase` needs the folder
-//! to itself.
+//! `verify` needs neither server nor database; `export` reads beside a running server; `erase` asks the
+//! server, or has the folder to itself.
 //!
 //! Always: a log is called whole only after every line was checked and a signature covers all of it.
 
@@ -11,6 +11,7 @@ mod remembered;
 mod tests;
 mod verify;
 
+use super::Common;
 use super::stop::Stop;
 use super::terminal::Terminal;
 use crate::config::{Flags, Settings};
@@ -76,11 +77,11 @@ impl Whose {
     }
 }
 
-pub(super) fn run(args: Args, terminal: &Terminal) -> Result<(), Stop> {
+pub(super) fn run(common: &Common, args: Args, terminal: &Terminal) -> Result<(), Stop> {
     match args.verb {
         Verb::Export(args) => export::run(&args, terminal),
         Verb::Verify(args) => verify::run(&args, terminal),
-        Verb::Erase(args) => erase::run(&args, terminal),
+        Verb::Erase(args) => erase::run(common, &args, terminal),
         Verb::Key(whose) => export::key(&whose, terminal),
         Verb::Checkpoint(whose) => export::checkpoint(&whose, terminal),
     }

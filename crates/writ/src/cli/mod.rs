@@ -157,7 +157,7 @@ fn act(common: &Common, verb: Verb, terminal: &Terminal) -> Result<(), Stop> {
         Verb::Assign(args) => assign::run(common, &args, terminal),
         Verb::Remove(args) => remove::run(common, &args, terminal),
         Verb::Audit(args) => audit::run(common, &args, terminal),
-        Verb::Log(args) => log::run(args, terminal),
+        Verb::Log(args) => log::run(common, args, terminal),
         Verb::User(args) => user::run(common, args, terminal),
         Verb::Host(args) => host::run(common, args, terminal),
         Verb::Init(args) => init::run(&args, terminal),

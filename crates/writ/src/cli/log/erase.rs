@@ -1,18 +1,27 @@
-//! Forgets somebody: `writ log erase WHO`, at the server's own console while the server is stopped.
+//! Forgets somebody: `writ log erase WHO`, over a running server by an administrator who is signed in, or with
+//! `--data` at the server's own console while it is stopped.
 //! The engine puts the erasure on record first; then names, addresses and free text about them go from the entries.
 //!
 //! Always: what cannot be taken back is asked about once, and nothing public in the log changes.
 
+use super::super::Common;
+use super::super::assign::stepping_up;
+use super::super::client::Client;
+use super::super::meaning::{self, Sort};
 use super::super::stop::{Problem, Stop};
 use super::super::table::{Accent, clean};
 use super::super::terminal::Terminal;
 use super::{Whose, entries, wait_for};
 use crate::engine::{Wrong, fresh_id};
 use crate::export::export;
+use crate::http::api::shape::Called;
 use crate::server::tenant::{self, Tenant};
+use http::Method;
 use writ_core::command::{Caller, Command};
 use writ_core::ids::PrincipalId;
 use writ_core::refusal::Refusal;
+
+const COPIES: &str = "  Copies and back-ups made before still hold the texts; deal with them as your rules say.";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -25,7 +34,13 @@ pub(super) struct Args {
     yes: bool,
 }
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<(), Stop> {
+pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(), Stop> {
+    if args.whose.data.is_none()
+        && args.whose.tenant.is_none()
+        && let Ok(client) = super::super::open(common, terminal)
+    {
+        return over_the_server(client, args, terminal);
+    }
     let (data, id) = args.whose.find(terminal)?;
     wait_for(async {
         let opened = tenant::open(&data, id, terminal.clock.clone(), false).await.map_err(fault)?;
@@ -34,6 +49,35 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<(), Stop> {
         opened.engine.stop().await;
         forgotten
     })
+}
+
+fn over_the_server(mut client: Client, args: &Args, terminal: &Terminal) -> Result<(), Stop> {
+    let who = match args.who.parse::<PrincipalId>() {
+        // Somebody who was deleted has no name any more.
+        Ok(id) => Called { id: id.to_string(), name: id.to_string() },
+        Err(_) => meaning::of(&mut client, Sort::Principal, &args.who)?,
+    };
+    let name = clean(&who.name);
+    sure(args, &name, terminal)?;
+    let path = format!("/writ/v1/users/{}/erase", who.id);
+    stepping_up(&mut client, terminal, |client| client.send(Method::POST, &path, None))?;
+    if terminal.json {
+        terminal.value(&serde_json::json!({"principal": who.id}));
+    } else {
+        terminal.say(format!("{} {name} is forgotten; the log says so", terminal.paint(Accent::Good, "✓")));
+        terminal.say(COPIES);
+    }
+    Ok(())
+}
+
+/// Asks once, since nothing brings the texts back.
+fn sure(args: &Args, name: &str, terminal: &Terminal) -> Result<(), Stop> {
+    let question = format!("Names, addresses and free text about {name} will be gone for good. Type yes to go on");
+    if args.yes || terminal.ask(&question, "--yes")? == "yes" {
+        Ok(())
+    } else {
+        Err(Stop::Usage("Nothing was erased.".to_owned()))
+    }
 }
 
 async fn forget(opened: &Tenant, args: &Args, terminal: &Terminal) -> Result<(), Stop> {
@@ -57,12 +101,7 @@ async fn forget(opened: &Tenant, args: &Args, terminal: &Terminal) -> Result<(),
     if let Err(refusal) = opened.engine.rehearse(&command, &caller).answer {
         return Err(refused(&refusal));
     }
-    if !args.yes {
-        let question = format!("Names, addresses and free text about {name} will be gone for good. Type yes to go on");
-        if terminal.ask(&question, "--yes")? != "yes" {
-            return Err(Stop::Usage("Nothing was erased.".to_owned()));
-        }
-    }
+    sure(args, &name, terminal)?;
     let done = opened.engine.submit(command, caller).await.map_err(|wrong| match wrong {
         Wrong::Refused(refusal) => refused(&refusal),
         Wrong::Fault(why) => fault(why),
@@ -77,7 +116,7 @@ async fn forget(opened: &Tenant, args: &Args, terminal: &Terminal) -> Result<(),
         let good = terminal.paint(Accent::Good, "✓");
         terminal.say(format!("{good} {name} is forgotten; entry {} says so", done.seq));
         terminal.say(format!("{good} the log still verifies ({})", entries(whole.head.size)));
-        terminal.say("  Copies and back-ups made before still hold the texts; deal with them as your rules say.");
+        terminal.say(COPIES);
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ impl House {
         let env = Environment::of(&[("XDG_STATE_HOME", self.path(who).to_str().unwrap())]);
         let terminal = Terminal::bare(Look::PLAIN, env, Clock::system());
         let words = std::iter::once("log").chain(line.iter().copied());
-        run(<Line as clap::Parser>::try_parse_from(words).unwrap().args, &terminal)
+        super::run(&Common::default(), <Line as clap::Parser>::try_parse_from(words).unwrap().args, &terminal)
     }
 
     fn export(&self, name: &str, more: &[&str]) -> String {
