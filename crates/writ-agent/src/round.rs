@@ -114,7 +114,7 @@ impl Host {
         self.state.floor.rise(now);
         self.read_limits();
         let verdicts = self.judge_all(now);
-        let rules = self.rules(&verdicts);
+        let rules = self.rules(&verdicts, now);
         self.take_away(&verdicts, &rules, now);
         self.look_for_traces(&rules);
         self.give(&verdicts, &rules, due, now);
@@ -150,12 +150,13 @@ impl Host {
     }
 
     /// One rule for each account that has anything in force: from the first beginning to the last end.
-    fn rules(&self, verdicts: &[Verdict]) -> BTreeMap<u32, (Rule, Local)> {
+    fn rules(&self, verdicts: &[Verdict], now: &Now) -> BTreeMap<u32, (Rule, Local)> {
         let shadow = fs::read_to_string(SHADOW).unwrap_or_default();
         let mut rules: BTreeMap<u32, (Rule, Local)> = BTreeMap::new();
         for (given, verdict) in self.state.given.iter().zip(verdicts) {
             let Verdict::On(local) = verdict else { continue };
-            let from = given.began.as_ref().map_or(given.grant.not_before, |b| b.wall.min(given.grant.not_before));
+            // Where this clock is a little behind the server's, sudo would wait for a beginning that has come.
+            let from = given.began.as_ref().map_or(now.wall, |began| began.wall).min(given.grant.not_before);
             let free = has_no_password(&shadow, &local.name) || self.limits.nopasswd.contains(&local.name);
             let rule = Rule {
                 uid: local.uid,

@@ -86,12 +86,16 @@ impl Sandbox {
             COUNT.fetch_add(1, Ordering::Relaxed)
         ));
         fs::DirBuilder::new().mode(0o700).create(&base).map_err(|e| format!("cannot make {}: {e}", base.display()))?;
+        // From a file: given as an argument, the whole script would stand in every process list.
+        let script = base.join("start");
+        fs::write(&script, SCRIPT).map_err(|e| format!("cannot write {}: {e}", script.display()))?;
         let accounts: Vec<String> =
             inhabitants.iter().map(|i| format!("{}:{}:{}", i.name, i.uid, i.full_name)).collect();
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--pid", "--uts", "--ipc", "--propagation", "private", "--fork", "--kill-child"])
-            .args(["sh", "-c", SCRIPT, "sandbox"])
+            .arg("sh")
+            .arg(&script)
             .arg(&base)
             .arg(name)
             .arg(&program.binary)
@@ -260,7 +264,7 @@ impl Drop for Sandbox {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        let _ = fs::remove_dir(&self.base);
+        let _ = fs::remove_dir_all(&self.base);
     }
 }
 

@@ -13,12 +13,13 @@ use writ_core::ids::{DeviceId, TenantId};
 use writ_core::order::{End, GRANTS_MAX, GrantKey, Order, OrderGrant, SignedOrder, VERSION};
 use writ_core::plan::Grant;
 use writ_core::state::State;
-use writ_core::time::{Span, Time};
+use writ_core::time::{Span, TIME_MAX, Time};
 
-/// How long a host may go on with a right that has no end, or a far one, without hearing from the server.
-pub const LEASE: Span = Span::from_hours(48);
+/// How long a host may go on with a right that has no end, or a far one, without hearing from the server. Not longer
+/// than the window that a host allows where its own file says nothing.
+pub const LEASE: Span = Span::from_hours(8);
 /// A lease is renewed when less than this is left of it.
-pub const LEASE_RENEWED: Span = Span::from_hours(24);
+pub const LEASE_RENEWED: Span = Span::from_hours(4);
 
 /// The newest order of each host, as far as this process has looked.
 pub(super) struct Orders {
@@ -161,21 +162,21 @@ fn grants(wanted: Vec<&Grant>, last: Option<&Order>, now: Time) -> Vec<OrderGran
 fn grant(g: &Grant, last: Option<&Order>, now: Time) -> OrderGrant {
     let key = GrantKey { activation: g.assignment, principal: g.principal };
     // A far end is given in leases, so that a host that hears nothing more does not go on for ever. A lease that
-    // still has a while to run is kept as it is, so that the order does not change with every look at it.
-    let not_after = match g.not_after {
-        Some(end) if end <= now + LEASE => end,
-        end => {
-            let running = last.and_then(|o| o.grants.iter().find(|x| x.key() == key)).map(|x| x.not_after);
-            let kept = running.filter(|t| *t > now + LEASE_RENEWED && end.is_none_or(|e| *t <= e));
-            kept.unwrap_or(now + LEASE)
-        }
-    };
+    // still has a while to run is kept as it is, so that the order does not change with every look at it. Its window
+    // moves as a whole: a host judges the length of the window it is given.
+    let end = g.not_after.unwrap_or(TIME_MAX);
+    let running = last.and_then(|o| o.grants.iter().find(|x| x.key() == key)).map(|x| (x.not_before, x.not_after));
+    let kept = running.filter(|(_, until)| *until == end || (*until < end && *until > now + LEASE_RENEWED));
+    let (not_before, not_after) = kept.unwrap_or_else(|| {
+        let until = end.min(now + LEASE);
+        (g.not_before.max(until.before(LEASE)), until)
+    });
     OrderGrant {
         activation: g.assignment,
         principal: g.principal,
         person: g.person,
         account: g.account.clone(),
-        not_before: g.not_before,
+        not_before,
         not_after,
         end: if g.ending.kill { End::Kill } else { End::RefuseNew },
         grace: g.ending.grace,
