@@ -240,6 +240,8 @@ impl Ending {
                         continue;
                     }
                     send(&members.doomed, Signal::HUP);
+                    // Who was frozen meanwhile meets the signal first and does nothing before it.
+                    self.thaw(cgroups);
                     self.go_on(Step::Term, now.boot + HANG_UP.min(self.whose.grace));
                 }
                 Step::Term => {
@@ -254,6 +256,7 @@ impl Ending {
                         members.doomed.iter().cloned().partition(|p| processes::program(p.pid) == "sudo");
                     self.stopped += u32::try_from(rest.len()).unwrap_or(u32::MAX);
                     send(&rest, Signal::KILL);
+                    self.thaw(cgroups);
                     self.go_on(Step::Sweep, now.boot + TIDY);
                 }
                 Step::Sweep => {
@@ -303,10 +306,7 @@ impl Ending {
         let doomed: BTreeSet<u32> = members.doomed.iter().map(|process| process.pid).collect();
         let at_work: Vec<u32> = processes::package_managers().into_iter().filter(|pid| doomed.contains(pid)).collect();
         if at_work.is_empty() {
-            if self.stay_until.take().is_some()
-                && let Some(cgroups) = cgroups
-            {
-                cgroups.thaw(&self.whose.cgroup);
+            if self.stay_until.take().is_some() {
                 self.notices.push("the package manager has finished; the session was ended then".into());
             }
             return false;
@@ -328,9 +328,6 @@ impl Ending {
         self.stay_until = Some(until);
         if now.boot >= until {
             self.notices.push("the package manager did not finish in time; it was stopped".into());
-            if let Some(cgroups) = cgroups {
-                cgroups.thaw(&self.whose.cgroup);
-            }
             return false;
         }
         if let Some(cgroups) = cgroups {
@@ -346,6 +343,12 @@ impl Ending {
         }
         self.next = now.boot + STAY_STEP;
         true
+    }
+
+    fn thaw(&self, cgroups: Option<&Cgroups>) {
+        if let Some(cgroups) = cgroups {
+            cgroups.thaw(&self.whose.cgroup);
+        }
     }
 
     /// Everything that is still there, at once.
