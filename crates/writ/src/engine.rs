@@ -150,7 +150,15 @@ impl Engine {
     }
 
     async fn begin(start: Start, entropy: Entropy) -> Result<Engine, Fault> {
-        let live = replay::from_log(&start).await?;
+        let (live, believed) = replay::from_log(&start).await?;
+        if let Some(frontier) = believed {
+            let store = start.store.clone();
+            tokio::spawn(async move {
+                if let Err(why) = replay::check(&store, &frontier).await {
+                    tracing::error!("{why}");
+                }
+            });
+        }
         let size = live.frontier.size();
         start.clock.begin_after((size > 0).then_some(live.state.at));
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);

@@ -14,8 +14,9 @@ use writ_core::log::checkpoint::{LogKey, Signed};
 use writ_core::log::{Entry, Frontier, Hash, Head, open};
 use writ_core::state::{Meta, State};
 
-/// Carries out erasures that a crash cut short, then folds the log.
-pub(super) async fn from_log(start: &Start) -> Result<Live, Fault> {
+/// Carries out erasures that a crash cut short, then folds the log. With the frontier of the snapshot that was
+/// believed, if one was: the entries before it were not read.
+pub(super) async fn from_log(start: &Start) -> Result<(Live, Option<Frontier>), Fault> {
     let mut scrubbed = false;
     for entry in start.store.erasures_due().await? {
         let Event::Erased { principal } = event_of(&entry)?.1 else { continue };
@@ -39,9 +40,13 @@ pub(super) async fn from_log(start: &Start) -> Result<Live, Fault> {
         },
         None => None,
     };
+    let mut believed = None;
     let folded = match from {
-        Some((state, frontier)) => match fold(&start.store, state, frontier, head).await {
-            Ok(folded) => Ok(folded),
+        Some((state, frontier)) => match fold(&start.store, state, frontier.clone(), head).await {
+            Ok(folded) => {
+                believed = Some(frontier);
+                Ok(folded)
+            }
             Err(why) => {
                 tracing::warn!("the snapshot does not fit the log ({why}); reading the whole log instead");
                 fold(&start.store, State::empty(start.tenant), Frontier::new(), head).await
@@ -61,7 +66,7 @@ pub(super) async fn from_log(start: &Start) -> Result<Live, Fault> {
             return Err(Fault(format!("the newest checkpoint is over {signed:?}, the log has {head:?}")));
         }
     }
-    Ok(Live { state: Arc::new(state), frontier, checkpoint: checkpoint.into() })
+    Ok((Live { state: Arc::new(state), frontier, checkpoint: checkpoint.into() }, believed))
 }
 
 /// How many batches are read and decoded ahead of the one that is applied: decoding takes about as long as applying.
@@ -125,6 +130,29 @@ async fn decode(store: Store, after: Seq, upto: Seq) -> Result<Vec<Decoded>, Fau
             .collect()
     });
     decoding.await.map_err(|e| Fault(format!("reading the log stopped: {e}")))?
+}
+
+/// Reads the entries that a snapshot stands for and compares their root with the snapshot's: a start that did not
+/// read them could not see that one was changed.
+pub(super) async fn check(store: &Store, believed: &Frontier) -> Result<(), Fault> {
+    let mut read = Frontier::new();
+    while read.size() < believed.size() {
+        let limit = u32::try_from(believed.size() - read.size()).unwrap_or(READ_MAX);
+        let entries = store.read(read.size(), limit).await?;
+        let Some(last) = entries.last() else { break };
+        if last.seq != read.size() + entries.len() as u64 {
+            break;
+        }
+        entries.iter().for_each(|entry| read.append(entry.leaf()));
+    }
+    if read == *believed {
+        return Ok(());
+    }
+    Err(Fault(format!(
+        "the log was changed before entry {}: its entries hash to {:?}; `writ log verify` names the place",
+        believed.size(),
+        read.head()
+    )))
 }
 
 /// The event in an entry, and what the envelope says about it.

@@ -94,7 +94,7 @@ pub(super) fn spawn(
     std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || {
-            let guard = Mistake(words);
+            let guard = Mistake::new(words);
             runtime.block_on(writer.run());
             drop(guard);
         })
@@ -103,7 +103,13 @@ pub(super) fn spawn(
 }
 
 /// Speaks the last words when the writer panics: a server without a writer must not look alive.
-struct Mistake(LastWords);
+pub(super) struct Mistake(LastWords);
+
+impl Mistake {
+    pub(super) fn new(words: LastWords) -> Self {
+        Self(words)
+    }
+}
 
 impl Drop for Mistake {
     fn drop(&mut self) {
