@@ -82,16 +82,33 @@ fn judge_decision(file: &File, name: &str, findings: &mut Findings) {
     }
 }
 
-/// A path that a document names exists: `crates/…`, `docs/…`, `xtask/…` in backticks.
+/// A path that a document names exists: `crates/…`, `docs/…`, `xtask/…` in backticks, and every link to a file of ours.
 fn judge_paths(file: &File, files: &[File], findings: &mut Findings) {
     for (number, line) in file.text.lines().enumerate() {
-        for named in line.split('`').skip(1).step_by(2).filter(|named| is_path(named)) {
+        let quoted = line.split('`').skip(1).step_by(2).filter(|named| is_path(named)).map(str::to_owned);
+        let linked = line.split("](").skip(1).filter_map(|rest| linked(file, rest.split(')').next()?));
+        for named in quoted.chain(linked) {
             let folder = format!("{}/", named.trim_end_matches('/'));
             if !files.iter().any(|known| known.path == named || known.path.starts_with(&folder)) {
                 findings.wrong(file, number + 1, &format!("names `{named}`, which does not exist"));
             }
         }
     }
+}
+
+/// The path from the root that a link from this file leads to; none for a link to elsewhere or within the page.
+fn linked(file: &File, link: &str) -> Option<String> {
+    let target = link.split('#').next().filter(|target| !target.is_empty() && !target.contains(':'))?;
+    let mut path: Vec<&str> = file.path.split('/').collect();
+    path.pop();
+    for part in target.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            path.pop();
+        } else {
+            path.push(part);
+        }
+    }
+    Some(path.join("/"))
 }
 
 fn is_path(named: &str) -> bool {
@@ -135,6 +152,13 @@ mod tests {
         let readme = "See `crates/writ/src/engine.rs`, `docs/` and `crates/writ/src/{a,b}.rs`.\n";
         let all = [file("README.md", readme), file("docs/a.txt", "")];
         assert_eq!(together(&all), ["README.md:1: names `crates/writ/src/engine.rs`, which does not exist"]);
+    }
+
+    #[test]
+    fn a_link_leads_to_a_file_that_exists() {
+        let page = "[a](../README.md#see) [b](b.md) [c](https://example.org/c) [d](#here) [e](../docs)\n";
+        let all = [file("docs/a.md", page), file("README.md", "")];
+        assert_eq!(together(&all), ["docs/a.md:1: names `docs/b.md`, which does not exist"]);
     }
 
     #[test]
