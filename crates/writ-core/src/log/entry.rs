@@ -238,7 +238,7 @@ impl Entry {
 pub fn seal(envelope: Envelope, salts: &mut dyn FnMut() -> [u8; 16]) -> Entry {
     let Envelope { v, kind, seq, at, actor, cause, mut event } = envelope;
     let mut sealing = Sealing { salts, commitments: Vec::new(), secrets: Vec::new() };
-    let address = actor.address.map(|address| sealing.personal(address));
+    let address = actor.address.map(|address| sealing.personal(&address));
     sealing.walk(&mut event);
     let Sealing { commitments, secrets, .. } = sealing;
     let actor = PublicActor { principal: actor.principal, via: actor.via, session: actor.session, address };
@@ -344,8 +344,16 @@ impl Sealing<'_> {
     fn walk(&mut self, value: &mut Value) {
         match value {
             Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item)),
-            Value::Object(fields) => match as_personal(fields) {
-                Some(personal) => *value = self.personal(personal),
+            Value::Object(fields) => match personal_about(fields) {
+                // An erased text stands in the open: there is nothing in it to hide.
+                Some(about) => {
+                    if let Some(Value::String(text)) = fields.remove(TEXT) {
+                        fields.clear();
+                        fields.insert(PRIVATE.to_owned(), self.hide(about, text));
+                    } else {
+                        fields.insert(TEXT.to_owned(), Value::Null);
+                    }
+                }
                 None => {
                     if fields.keys().any(|name| name.starts_with(MARK)) {
                         rename(fields, |name| if name.starts_with(MARK) { format!("{MARK}{name}") } else { name });
@@ -357,15 +365,12 @@ impl Sealing<'_> {
         }
     }
 
-    fn personal(&mut self, personal: Personal) -> Value {
+    fn personal(&mut self, personal: &Personal) -> Value {
         let about = personal.about();
         let mut fields = Map::new();
         match personal.text() {
             Some(text) => {
-                let secret = Secret { salt: (self.salts)(), text: text.to_owned() };
-                fields.insert(PRIVATE.to_owned(), Value::from(self.secrets.len()));
-                self.commitments.push(Commitment { about, commit: secret.commitment() });
-                self.secrets.push(Some(secret));
+                fields.insert(PRIVATE.to_owned(), self.hide(about, text.to_owned()));
             }
             None => {
                 fields.insert(ABOUT.to_owned(), Value::from(about.to_string()));
@@ -373,6 +378,15 @@ impl Sealing<'_> {
             }
         }
         Value::Object(fields)
+    }
+
+    /// Moves a text to the private part; what stands in its place is its position there.
+    fn hide(&mut self, about: PrincipalId, text: String) -> Value {
+        let place = Value::from(self.secrets.len());
+        let secret = Secret { salt: (self.salts)(), text };
+        self.commitments.push(Commitment { about, commit: secret.commitment() });
+        self.secrets.push(Some(secret));
+        place
     }
 }
 
@@ -408,7 +422,7 @@ impl Opening<'_> {
             fields.insert(TEXT.to_owned(), text.take().map_or(Value::Null, Value::from));
             return Ok(true);
         }
-        if as_personal(fields).is_some_and(|personal| personal.text().is_none()) {
+        if personal_about(fields).is_some() && fields.get(TEXT) == Some(&Value::Null) {
             return Ok(true);
         }
         let ours = |name: &&String| name.starts_with(MARK) && !name[1..].starts_with(MARK);
@@ -420,18 +434,16 @@ impl Opening<'_> {
     }
 }
 
-/// The personal text that these fields are, if they are exactly what `Personal` writes.
-fn as_personal(fields: &Map<String, Value>) -> Option<Personal> {
-    let (2, Some(Value::String(id)), Some(text)) = (fields.len(), fields.get(ABOUT), fields.get(TEXT)) else {
+/// Whom these fields are about, if they are exactly what `Personal` writes.
+fn personal_about(fields: &Map<String, Value>) -> Option<PrincipalId> {
+    let (2, Some(Value::String(id)), Some(Value::String(_) | Value::Null)) =
+        (fields.len(), fields.get(ABOUT), fields.get(TEXT))
+    else {
         return None;
     };
     let about: PrincipalId = id.parse().ok()?;
     let spelt = about.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == id;
-    match text {
-        Value::String(text) if spelt => Some(Personal::new(about, text.clone())),
-        Value::Null if spelt => Some(Personal::erased(about)),
-        _ => None,
-    }
+    spelt.then_some(about)
 }
 
 fn rename(fields: &mut Map<String, Value>, name: impl Fn(String) -> String) {

@@ -25,10 +25,14 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Bytes of fixed length as lower-case hex, for serde's `with`.
 mod as_hex {
     use alloc::string::String;
-    use serde::{Deserialize, Deserializer, Serializer, de};
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
 
     pub(super) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
+        // On the stack: this runs for every text of every entry. Hashes and salts are at most 32 bytes.
+        let mut digits = [0; 64];
+        let digits = digits.get_mut(..2 * N).ok_or_else(|| ser::Error::custom("too long for a hash"))?;
+        hex::encode_to_slice(bytes, digits).map_err(ser::Error::custom)?;
+        serializer.serialize_str(core::str::from_utf8(digits).map_err(ser::Error::custom)?)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
