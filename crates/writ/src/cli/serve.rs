@@ -5,6 +5,7 @@ use super::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{Flags, Settings};
 use crate::server::{self, tenant};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
@@ -72,6 +73,10 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<(), Stop> {
 fn messages(filter: &str) -> Result<(), Stop> {
     let filter =
         EnvFilter::try_new(filter).map_err(|e| Stop::Usage(format!("WRIT_LOG `{filter}` is not a filter: {e}")))?;
-    let messages = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let messages = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
     messages.try_init().map_err(|e| Stop::Fault(format!("messages cannot be written: {e}")))
 }

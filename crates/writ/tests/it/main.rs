@@ -1,7 +1,9 @@
-//! Stories over HTTP: a whole server in this process, on the memory store and a clock set by hand.
+//! Stories over HTTP: a whole server in this process, on the memory store and a clock set by hand; and the real program at a
+//! command line.
 
 mod attacks;
 mod callers;
+mod cli;
 mod elevation;
 mod house;
 mod noise;
