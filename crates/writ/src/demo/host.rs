@@ -40,7 +40,10 @@ impl Host {
         let sandbox = Sandbox::start(NAME, &people, program).map_err(failed("the host could not be started"))?;
         if let Some(ca) = ca {
             let pem = std::fs::read_to_string(ca).map_err(|e| Stop::Fault(format!("{}: {e}", ca.display())))?;
-            sandbox.write("/etc/writ/server.pem", &pem, "644").map_err(failed("the host could not be set up"))?;
+            let words = "certificate_authority = \"/etc/writ/ca.pem\"\n";
+            for (path, text) in [("/etc/writ/ca.pem", pem.as_str()), ("/etc/writ/agent.toml", words)] {
+                sandbox.write(path, text, "644").map_err(failed("the host could not be set up"))?;
+            }
         }
         let code: Code = administrator.post("/writ/v1/hosts/codes", &json!({"unit": unit}))?;
         sandbox.enrol(administrator.server(), &code.code).map_err(failed("the host could not be enrolled"))?;

@@ -1,5 +1,6 @@
 //! Stories told by the real `writ` program against a real server: what people see, what programs get, and the status
 //! it ends with.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use serde_json::Value;
 use std::fs;
