@@ -26,6 +26,7 @@ pub mod terminals;
 pub mod traces;
 pub mod transport;
 pub mod tree;
+pub mod trust;
 pub mod uninstall;
 pub mod window;
 

@@ -3,12 +3,11 @@
 //!
 //! Always: every wait is bounded, and every answer too.
 
-use crate::clock;
+use crate::{clock, trust};
 use ed25519_dalek::SigningKey;
 use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
 use writ_core::ids::DeviceId;
 use writ_core::order::{
     Code, ENROL_PATH, EnrolAnswer, EnrolAsk, HEADER_HOST, HEADER_NONCE, HEADER_SIGNATURE, HEADER_TIME, Hex,
@@ -45,28 +44,13 @@ impl Transport {
         if !server.starts_with("https://") && !server.starts_with("http://") {
             return Err(format!("{server} is not an address; it begins with https://"));
         }
-        let mut tls = TlsConfig::builder().provider(TlsProvider::Rustls);
-        if let Some(path) = authority {
-            let pem = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-            let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)
-                .filter_map(|item| match item {
-                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                    _ => None,
-                })
-                .collect();
-            if certificates.is_empty() {
-                return Err(format!("{} holds no certificate", path.display()));
-            }
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-        }
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(POLL_MAX + Duration::from_secs(15)))
             .timeout_connect(Some(Duration::from_secs(10)))
-            .tls_config(tls.build())
-            .build()
-            .into();
+            .build();
+        let agent = trust::agent(config, authority)?;
         Ok(Self { agent, server, key })
     }
 

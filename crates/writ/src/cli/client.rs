@@ -10,7 +10,6 @@ use crate::clock::Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::http;
 use writ_core::time::{Span, Time};
@@ -328,29 +327,13 @@ impl Client {
 }
 
 fn agent(ca: Option<&Path>) -> Result<ureq::Agent, Stop> {
-    let mut tls = ureq::tls::TlsConfig::builder();
-    if let Some(at) = ca {
-        let unusable = |why: String| Stop::Usage(format!("{} cannot be used as an authority: {why}", at.display()));
-        let pem = std::fs::read(at).map_err(|e| unusable(e.to_string()))?;
-        let mut certs = Vec::new();
-        for item in ureq::tls::parse_pem(&pem) {
-            if let ureq::tls::PemItem::Certificate(cert) = item.map_err(|e| unusable(e.to_string()))? {
-                certs.push(cert);
-            }
-        }
-        if certs.is_empty() {
-            return Err(unusable("it holds no certificate".into()));
-        }
-        tls = tls.root_certs(ureq::tls::RootCerts::Specific(Arc::new(certs)));
-    }
     let config = ureq::Agent::config_builder()
-        .tls_config(tls.build())
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
         .timeout_connect(Some(Duration::from_secs(10)))
         .timeout_global(Some(CALL_MAX));
-    Ok(config.build().new_agent())
+    writ_agent::trust::agent(config.build(), ca).map_err(Stop::Usage)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8], path: &str) -> Result<T, Stop> {
@@ -400,15 +383,18 @@ fn without_graphs_words(message: &str) -> &str {
     SENTENCES.iter().find_map(|graphs| message.strip_prefix(graphs)).filter(|rest| !rest.is_empty()).unwrap_or(message)
 }
 
+fn untrusted(why: &dyn std::fmt::Display) -> String {
+    format!("its certificate is not trusted ({why}); for a certificate or an authority of your own add --ca FILE")
+}
+
 /// A connection that did not come about, with what to look at.
 fn unreachable(server: &str, error: &ureq::Error) -> Stop {
     let why = match error {
         ureq::Error::Timeout(_) => "it does not answer in time".into(),
         ureq::Error::HostNotFound => "its name is not known here".into(),
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => "nothing listens there".into(),
-        ureq::Error::Rustls(e) => {
-            format!("its certificate is not trusted ({e}); for an authority of your own add --ca FILE")
-        }
+        ureq::Error::Rustls(e) => untrusted(e),
+        ureq::Error::Io(e) if e.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => untrusted(e),
         other => other.to_string(),
     };
     Stop::Fault(format!("{server} cannot be reached: {why}. Another server: --server URL or WRIT_SERVER."))
