@@ -12,7 +12,7 @@ use writ_core::order::told_max;
 
 /// The most files that are followed, and the most findings that are reported.
 const FILES_MAX: usize = 200;
-const FINDINGS_MAX: usize = 500;
+const FINDINGS_MAX: usize = 100;
 
 /// What somebody gave by hand. `orders` are the uids that have a drop-in of ours.
 pub fn drift(orders: &[u32]) -> Vec<Drift> {

@@ -116,9 +116,10 @@ impl Host {
         let verdicts = self.judge_all(now);
         let rules = self.rules(&verdicts, now);
         self.take_away(&verdicts, &rules, now);
+        // Before anything is given: the programs that check a rule take time, and an end does not wait for them.
+        self.advance_endings(now);
         self.look_for_traces(&rules);
         self.give(&verdicts, &rules, due, now);
-        self.advance_endings(now);
         self.warn(&verdicts, now);
         if due {
             self.looked = Some(now.boot);

@@ -115,7 +115,12 @@ echo "$host" > /proc/sys/kernel/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$host" > /etc/hosts
 
 # What a root shell in here could otherwise reach of the machine around it.
-for path in /proc/sys /proc/sysrq-trigger; do mount --bind "$path" "$path" && mount -o remount,bind,ro "$path"; done
+for path in /proc/sys /proc/sysrq-trigger; do
+    if [ -e "$path" ]; then
+        mount --bind "$path" "$path"
+        mount -o remount,bind,ro "$path"
+    fi
+done
 mount -t sysfs -o ro sysfs /sys
 exec unshare --cgroup sh -euc '
     mount -t cgroup2 cgroup2 /sys/fs/cgroup

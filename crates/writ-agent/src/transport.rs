@@ -82,9 +82,9 @@ impl Transport {
 
     /// Reports.
     pub fn report(&self, host: DeviceId, report: &Report) -> Result<Answer<()>, String> {
-        let body = serde_json::to_vec(report).map_err(|e| e.to_string())?;
+        let mut body = serde_json::to_vec(report).map_err(|e| e.to_string())?;
         if body.len() > REPORT_BYTES_MAX {
-            return Err("the report is too long".into());
+            body = serde_json::to_vec(&shortened(report)).map_err(|e| e.to_string())?;
         }
         let Answer { server_time, .. } = self.send("POST", REPORTS_PATH, &body, host)?;
         Ok(Answer { told: (), server_time })
@@ -128,9 +128,53 @@ impl Transport {
     }
 }
 
+/// What a report cannot do without. A host with thousands of local accounts and hundreds of administrators at once says
+/// less about each, and names fewer accounts, rather than nothing at all.
+fn shortened(report: &Report) -> Report {
+    let mut short = report.clone();
+    short.accounts.truncate(2_000);
+    short.drift.truncate(20);
+    for grant in &mut short.grants {
+        grant.told = grant.told.chars().take(40).collect();
+    }
+    short
+}
+
 /// The sentence in an error's body.
 fn why(text: &str) -> String {
     let body: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let message = body.as_ref().and_then(|body| body.get("error")?.get("message")?.as_str());
     writ_core::order::told_max(message.unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use writ_core::directory::{Account, Drift};
+    use writ_core::ids::{AssignmentId, PrincipalId};
+    use writ_core::order::{Containment, GRANTS_MAX, GrantKey, GrantReport, Notice, Standing};
+
+    #[test]
+    fn the_longest_report_fits() {
+        let grant = |n: usize| GrantReport {
+            grant: GrantKey {
+                activation: AssignmentId::from_u128(n as u128),
+                principal: PrincipalId::from_u128(n as u128),
+            },
+            standing: Standing::Ended { at: Time::from_millis(0), stopped: u32::MAX, left: u32::MAX },
+            told: "x".repeat(300),
+        };
+        let report = Report {
+            at: Time::from_millis(0),
+            epoch: u64::MAX,
+            seq: u64::MAX,
+            agent: "a".into(),
+            containment: Containment::ProcessTree,
+            grants: (0..GRANTS_MAX).map(grant).collect(),
+            accounts: (0..60_000).map(|uid| Account { name: "x".repeat(32), uid }).collect(),
+            drift: (0..100).map(|_| Drift { place: "x".repeat(300), text: "x".repeat(300) }).collect(),
+            notices: (0..50).map(|_| Notice { kind: "left_behind".into(), told: "x".repeat(300) }).collect(),
+        };
+        assert!(serde_json::to_vec(&shortened(&report)).unwrap().len() <= REPORT_BYTES_MAX);
+    }
 }

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 pub const VERSION: u16 = 1;
 
 /// The most grants one order carries. A host with more administrators at once has another problem.
-pub const GRANTS_MAX: usize = 2_000;
+pub const GRANTS_MAX: usize = 500;
 
 /// The longest signed order, in bytes of its body.
 pub const ORDER_BYTES_MAX: usize = 1 << 20;
