@@ -132,7 +132,7 @@ impl Transport {
 /// less about each, and names fewer accounts, rather than nothing at all.
 fn shortened(report: &Report) -> Report {
     let mut short = report.clone();
-    short.accounts.truncate(2_000);
+    short.accounts.truncate(1_500);
     short.drift.truncate(20);
     for grant in &mut short.grants {
         grant.told = grant.told.chars().take(40).collect();
