@@ -222,3 +222,21 @@ async fn a_request_that_was_closed_long_ago_is_still_found_by_its_id() {
     let eve = house.signed_in(crate::house::EVE).await;
     assert!(eve.get(&format!("{REQUESTS}/{id}")).await.refused().starts_with("404 "));
 }
+
+#[tokio::test]
+async fn links_name_the_host_that_was_asked_whichever_way_it_was_named() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    // HTTP/1.1 has a Host header; HTTP/2 has the host in the request's target.
+    for (asked, named) in [
+        ("/v1.0/users?$top=1", "http://localhost/v1.0/users?$top=1&$skiptoken="),
+        ("http://writ.example:8443/v1.0/users?$top=1", "http://writ.example:8443/v1.0/users?$top=1&$skiptoken="),
+    ] {
+        let page = dana.get(asked).await.is(200);
+        let next = page["@odata.nextLink"].as_str().expect("more than one user");
+        assert!(next.starts_with(named), "{next}");
+        let context = page["@odata.context"].as_str().expect("a context");
+        assert!(context.starts_with(named.split("/users").next().expect("a base")), "{context}");
+    }
+    assert!(dana.get("http://user@writ.example/v1.0/users").await.refused().starts_with("400 "));
+}

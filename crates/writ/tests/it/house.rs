@@ -262,7 +262,10 @@ impl House {
 
 impl Client {
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Reply {
-        let mut request = Request::builder().method(method).uri(path.replace(' ', "%20")).header("host", "localhost");
+        let mut request = Request::builder().method(method).uri(path.replace(' ', "%20"));
+        if path.starts_with('/') {
+            request = request.header("host", "localhost");
+        }
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

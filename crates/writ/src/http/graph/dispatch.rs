@@ -8,7 +8,9 @@ use crate::http::problem::{Ids, Problem};
 use crate::http::router::{App, BODY_MAX};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use writ_core::command::Caller;
 
@@ -98,7 +100,7 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
     let path = parts.uri.path();
     let path = path.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest).to_owned();
     let incoming = Incoming {
-        origin: origin(&app, &parts.headers)?,
+        origin: origin(&app, &parts)?,
         raw: parts.uri.query().unwrap_or_default().to_owned(),
         method: parts.method,
         app,
@@ -111,12 +113,14 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
     answer(incoming).await
 }
 
-/// Scheme and host for absolute links: the configured address, or the one the caller used.
-fn origin(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
+/// Scheme and host for absolute links: the configured address, or the one the caller used. HTTP/1.1 says it in the
+/// Host header, HTTP/2 in the request's target.
+fn origin(app: &App, parts: &Parts) -> Result<String, Problem> {
     if let Some(public) = &app.public {
         return Ok(public.trim_end_matches('/').to_owned());
     }
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
+    let named = parts.headers.get(header::HOST).map(|h| h.to_str().unwrap_or_default());
+    let host = named.or_else(|| parts.uri.authority().map(Authority::as_str)).unwrap_or("localhost");
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']');
     if host.is_empty() || host.len() > 255 || !host.bytes().all(plain) {
         return Err(Problem::bad_request("The Host header is not a host."));
