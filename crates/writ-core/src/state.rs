@@ -69,7 +69,7 @@ pub struct State {
     pub closed: OrdSet<(Time, RequestId)>,
     /// What time alone will make happen, soonest first.
     pub timers: OrdSet<(Time, Timer)>,
-    /// When each assignment's window opens: nothing to decide then, but plans change.
+    /// When assignments made for later begin: nothing to decide then, but plans change.
     pub starts: OrdSet<(Time, AssignmentId)>,
     /// Enrolled hosts.
     pub hosts: OrdMap<DeviceId, Arc<Host>>,

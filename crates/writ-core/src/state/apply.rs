@@ -269,15 +269,29 @@ impl State {
                 });
             }
             Event::ActivationBegan { ask, request, ends } => {
-                self.ensure_request(ask.as_ref(), Status::Provisioned);
-                self.with_request(*request, |r| {
-                    r.status = Status::Provisioned;
-                    r.starts = Some(at);
-                    r.completed = Some(at);
-                    r.schedule = Some(request.0);
-                });
-                if let Some(r) = self.requests.get(request).cloned() {
-                    self.put_assignment(Assignment {
+                // The commonest event by far: the request is written once, as it ends up.
+                let begun = match ask {
+                    Some(ask) => Some(Request {
+                        ask: ask.clone(),
+                        sort: Sort::Assignment,
+                        made: at,
+                        status: Status::Provisioned,
+                        stages: Vec::new(),
+                        until: None,
+                        starts: Some(at),
+                        completed: Some(at),
+                        schedule: Some(request.0),
+                    }),
+                    None => self.requests.get(request).map(|r| Request {
+                        status: Status::Provisioned,
+                        starts: Some(at),
+                        completed: Some(at),
+                        schedule: Some(request.0),
+                        ..Request::clone(r)
+                    }),
+                };
+                if let Some(r) = begun {
+                    let a = Assignment {
                         id: AssignmentId(request.0),
                         principal: r.ask.subject,
                         target: r.ask.target,
@@ -287,7 +301,9 @@ impl State {
                         changed: None,
                         by: r.ask.by,
                         from: r.ask.eligibility,
-                    });
+                    };
+                    self.put_request(r);
+                    self.put_assignment(a);
                 }
             }
             Event::RequestApproved { request, stage, by, reason } => {

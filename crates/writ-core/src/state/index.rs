@@ -28,7 +28,10 @@ impl State {
 
     pub(super) fn put_assignment(&mut self, a: Assignment) {
         self.drop_assignment(a.id);
-        self.starts.insert((a.starts, a.id));
+        // Only a window that opened later than it was made is news for a plan.
+        if a.starts > a.changed.unwrap_or(a.made) {
+            self.starts.insert((a.starts, a.id));
+        }
         if let Some(end) = a.ends {
             self.timers.insert((end, Timer::EndAssignment(a.id)));
         }
