@@ -342,6 +342,8 @@ impl State {
             }
             Event::SignInNoted { .. } => {}
             Event::CodeIssued { principal, code, expires } => {
+                // A newer code voids the one before: whoever may have taken that one on its way gains nothing.
+                self.drop_codes(|c| c.purpose == Purpose::FirstFactor(*principal) || c.expires <= at);
                 self.codes.insert(*code, Code { purpose: Purpose::FirstFactor(*principal), expires: *expires });
             }
             Event::CredentialBound { principal, credential, method, version, code } => {
@@ -368,6 +370,7 @@ impl State {
                 self.credentials.insert(*credential, c);
             }
             Event::HostCodeIssued { code, unit, expires } => {
+                self.drop_codes(|c| c.expires <= at);
                 self.codes.insert(*code, Code { purpose: Purpose::Host(*unit), expires: *expires });
             }
             Event::HostEnrolled { host, name, key, code, unit } => {
@@ -510,16 +513,16 @@ impl State {
         for c in credentials {
             self.credentials.remove(&c);
         }
-        let codes: Vec<_> = self
-            .codes
-            .iter()
-            .filter(|(_, c)| matches!(c.purpose, Purpose::FirstFactor(p) if p == id))
-            .map(|(k, _)| *k)
-            .collect();
-        for c in codes {
-            self.codes.remove(&c);
-        }
+        self.drop_codes(|c| c.purpose == Purpose::FirstFactor(id));
         self.refused.remove(&id);
+    }
+
+    /// Forgets single-use codes that are void.
+    fn drop_codes(&mut self, void: impl Fn(&Code) -> bool) {
+        let void: Vec<_> = self.codes.iter().filter(|(_, c)| void(c)).map(|(id, _)| *id).collect();
+        for id in void {
+            self.codes.remove(&id);
+        }
     }
 
     fn erase(&mut self, about: PrincipalId) {

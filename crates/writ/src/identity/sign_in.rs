@@ -112,6 +112,7 @@ impl Identity {
             return Err(Denied::Wrong);
         };
         if !holds::enabled(&state, who) {
+            self.failed(Some(who), SignIn::Failed).await;
             return Err(Denied::Disabled);
         }
         self.0.throttle.succeeded(attempt, now).await?;
@@ -143,6 +144,7 @@ impl Identity {
             return Err(Denied::Wrong);
         };
         if !holds::enabled(&state, who) {
+            self.failed(Some(who), SignIn::Failed).await;
             return Err(Denied::Disabled);
         }
         self.enter(who, vec![(Method::EmergencySecret, credential)], purpose, origin).await
