@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,11 +80,9 @@ impl Sandbox {
         if let Some(why) = impossible() {
             return Err(why);
         }
-        let base = PathBuf::from(format!(
-            "/tmp/writ-sandbox-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        ));
+        clear_stale();
+        let base =
+            PathBuf::from(format!("/tmp/{NAME}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
         fs::DirBuilder::new().mode(0o700).create(&base).map_err(|e| format!("cannot make {}: {e}", base.display()))?;
         // From a file: given as an argument, the whole script would stand in every process list.
         let script = base.join("start");
@@ -250,23 +248,44 @@ impl Drop for Sandbox {
         // The first process inside dies with unshare (--kill-child), and with it everything in its PID namespace.
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
-        let name = self.base.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let sweep = "mount -t cgroup2 cgroup2 \"$0\" && cd \"$0/$1\" && \
-                     { echo 1 > cgroup.kill; n=0; while [ $n -lt 100 ] && grep -q 'populated 1' cgroup.events; do \
-                     sleep 0.02; n=$((n+1)); done; find . -depth -type d -exec rmdir {} + ; cd /; rmdir \"$0/$1\"; }";
-        let _ = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", sweep])
-            .arg(&self.base)
-            .arg(name)
-            .env_clear()
-            .env("PATH", PATH)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        let _ = fs::remove_dir_all(&self.base);
+        clear(&self.base);
     }
 }
+
+/// Removes a sandbox's cgroup, with whatever is left in it, and its folder.
+fn clear(base: &Path) {
+    let name = base.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let sweep = "mount -t cgroup2 cgroup2 \"$0\" && cd \"$0/$1\" && \
+                 { echo 1 > cgroup.kill; n=0; while [ $n -lt 100 ] && grep -q 'populated 1' cgroup.events; do \
+                 sleep 0.02; n=$((n+1)); done; find . -depth -type d -exec rmdir {} + ; cd /; rmdir \"$0/$1\"; }";
+    let _ = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", sweep])
+        .arg(base)
+        .arg(name)
+        .env_clear()
+        .env("PATH", PATH)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let _ = fs::remove_dir_all(base);
+}
+
+/// Clears what sandboxes left whose makers were killed before they could. Their processes ended with them.
+fn clear_stale() {
+    for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let maker = name.strip_prefix(NAME).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        // Only folders that root made: anybody can make one of that name.
+        let ours = fs::symlink_metadata(entry.path()).is_ok_and(|facts| facts.is_dir() && facts.uid() == 0);
+        if ours && maker.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            clear(&entry.path());
+        }
+    }
+}
+
+/// What a sandbox's folder and cgroup are called, before the maker's process id.
+const NAME: &str = "writ-sandbox-";
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -6,7 +6,11 @@ use std::time::Duration;
 #[test]
 fn a_sandbox_is_a_host_of_its_own_and_leaves_nothing() {
     let before = std::fs::read_to_string("/etc/passwd").unwrap();
+    // What somebody left whose process was killed; no process has such a number.
+    let stale = std::path::Path::new("/tmp/writ-sandbox-4294967295-0");
+    std::fs::create_dir_all(stale.join("up")).unwrap();
     let sandbox = host("fin-01");
+    assert!(!stale.exists());
     assert_eq!(sandbox.said("ana", &["id", "-un"]).unwrap(), "ana");
     assert_eq!(sandbox.said("ana", &["cat", "/proc/sys/kernel/hostname"]).unwrap(), "fin-01");
     assert_eq!(sandbox.said("root", &["sudo", "-n", "id", "-u"]).unwrap(), "0");
