@@ -33,6 +33,13 @@ fn python_makes_venvs() -> bool {
 /// Installs what is missing, builds once, then runs every test, the demo's story and the SDKs' story.
 pub(crate) fn run() -> Result<(), String> {
     install_missing()?;
+    if !is_root() {
+        return Err(
+            "the sandbox host needs root, and no test is skipped: run this as root, in a virtual machine if you \
+                    like. Everything else: cargo test --workspace --exclude writ-agent"
+                .to_owned(),
+        );
+    }
     let cargo = program::cargo();
     program::run(&cargo, &["build", "--workspace", "--locked"], &[])?;
     let mut tally = Tally::default();
