@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<(), String> {
     if !is_root() {
         return Err(
             "the sandbox host needs root, and no test is skipped: run this as root, in a virtual machine if you \
-                    like. Everything else: cargo test --workspace --exclude writ-agent"
+                    like. The rules alone need nothing: cargo test -p writ-core"
                 .to_owned(),
         );
     }
