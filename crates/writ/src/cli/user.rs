@@ -104,6 +104,7 @@ fn list(client: &mut super::client::Client, terminal: &Terminal) -> Result<(), S
         terminal.value(&users);
         return Ok(());
     }
+    users.sort_by_key(|user| user["displayName"].as_str().unwrap_or_default().to_lowercase());
     let mut table = Table::new();
     for user in &users {
         let enabled = user["accountEnabled"].as_bool().unwrap_or(true);

@@ -151,8 +151,8 @@ impl Said {
     }
 }
 
-/// A span as people say it: whole minutes from a minute on.
+/// A span as people say it: whole minutes from ten minutes on.
 fn round(span: Span) -> Span {
-    let unit = if span.millis() >= 60_000 { 60_000 } else { 1000 };
+    let unit = if span.millis() >= 600_000 { 60_000 } else { 1000 };
     Span::from_millis((span.millis() + unit / 2) / unit * unit)
 }
