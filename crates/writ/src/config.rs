@@ -226,10 +226,16 @@ impl Settings {
         })
     }
 
-    /// The address clients use: what was configured, else the address that was really bound.
+    /// The address clients use: what was configured, else the address that was really bound. Bound to every address, it
+    /// is told by the one that surely reaches it from here.
     pub fn url_at(&self, bound: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        self.url.clone().unwrap_or_else(|| format!("{scheme}://{bound}"))
+        let loopback = match bound {
+            SocketAddr::V4(_) => SocketAddr::from(([127, 0, 0, 1], bound.port())),
+            SocketAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, bound.port())),
+        };
+        let shown = if bound.ip().is_unspecified() { loopback } else { bound };
+        self.url.clone().unwrap_or_else(|| format!("{scheme}://{shown}"))
     }
 }
 
@@ -318,6 +324,16 @@ mod tests {
         for bad in ["ftp://x", "https://", "https://a/b", "https://u@h", "writ.example"] {
             assert!(web_address(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_server_on_every_address_is_told_by_one_that_can_be_called() {
+        let settings =
+            gather(Flags { listen: Some("0.0.0.0:443".into()), behind_proxy: true, ..Flags::default() }, &[]);
+        let settings = settings.unwrap();
+        assert_eq!(settings.url_at("0.0.0.0:8443".parse().unwrap()), "http://127.0.0.1:8443");
+        assert_eq!(settings.url_at("[::]:8443".parse().unwrap()), "http://[::1]:8443");
+        assert_eq!(settings.url_at("10.0.0.7:8443".parse().unwrap()), "http://10.0.0.7:8443");
     }
 
     #[test]
