@@ -181,3 +181,22 @@ async fn a_newer_code_voids_the_one_before() {
     assert!(matches!(house.identity.choose(taken.code.shown(), text(PASSWORD), &origin(66)).await, Err(Denied::Code)));
     house.ana_in(&app).await;
 }
+
+#[tokio::test]
+async fn a_session_dies_with_a_credential_it_was_proved_with() {
+    let (house, app) = House::with_ana().await;
+    let issued = house.ana_in(&app).await;
+    let shown = house.identity.credentials_of(ANA).await.unwrap();
+    let totp = shown.iter().find(|c| c.method == Method::Totp).unwrap().id;
+    let glass = house.identity.just_proved(house.founded.emergency[1].principal, MORNING, &origin(3));
+    let somebody_elses = house.identity.remove_credential(glass, house.founded.administrator, totp).await;
+    assert!(matches!(somebody_elses, Err(Denied::Refused(_))));
+    assert!(house.identity.caller(&issued.access, &origin(1)).await.is_ok());
+    house.identity.remove_credential(house.dana(), ANA, totp).await.unwrap();
+    assert!(signed_out(&house.identity.caller(&issued.access, &origin(1)).await));
+    assert!(signed_out(&house.identity.with_refresh_token(issued.refresh.unwrap().value(), &origin(1)).await));
+    house.wait(Span::from_seconds(30));
+    let code = app.code(house.now());
+    assert!(wrong(&house.signs_in("ana", PASSWORD, &code, 1).await), "a password alone is not enough");
+    assert_eq!(house.rows(Kind::Totp).await, 0);
+}
