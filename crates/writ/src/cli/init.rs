@@ -158,6 +158,6 @@ fn tell(
     for one in &founded.emergency {
         terminal.say(format!("  {}   {}", one.upn, terminal.paint(Accent::Strong, one.secret.shown())));
     }
-    terminal.say("  Print each, seal it, and keep the two in different places. Each opens everything, alone; each use is an alert.");
+    terminal.say("  Print each, seal it, and keep the two in different places. Each opens everything, alone; each use is on record.");
     terminal.say(format!("\nNext: writ serve --data {}", settings.data.display()));
 }

@@ -147,6 +147,8 @@ impl Identity {
             self.failed(Some(who), SignIn::Failed).await;
             return Err(Denied::Disabled);
         }
+        // Loud on purpose: whoever watches the server's own log sees it even if nobody reads the audit.
+        tracing::warn!(account = %who, "an emergency account was used");
         self.enter(who, vec![(Method::EmergencySecret, credential)], purpose, origin).await
     }
 
