@@ -144,6 +144,7 @@ pub fn explain(state: &State, principal: PrincipalId, target: Target, mfa: Optio
                     "nobody who is available could approve; an administrator can name approvers".into(),
                 );
             } else {
+                names.sort();
                 names.truncate(8);
                 say(Mark::Asked, "approval", format!("by {}", names.join(" or ")));
             }
