@@ -245,8 +245,8 @@ pub enum Command {
     Deactivate { principal: PrincipalId, target: Target, reason: Option<String> },
     /// Takes back a request that is still open.
     CancelRequest { request: RequestId },
-    /// Decides a stage of a request.
-    DecideRequest { request: RequestId, approve: bool, reason: Option<String> },
+    /// Decides one stage of a request, counted from 0: a decision that comes late must not land on the next one.
+    DecideRequest { request: RequestId, stage: u8, approve: bool, reason: Option<String> },
 
     /// Changes a role's rules.
     ChangeRules { role: RoleId, changes: Vec<RuleChange> },

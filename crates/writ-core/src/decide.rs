@@ -204,7 +204,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::RequestActivation { principal, target, start, expiration, reason, ticket } => activation::request(state, cx, &activation::Wish { principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
         C::Deactivate { principal, target, reason } => activation::deactivate(state, cx, *principal, *target, reason.as_deref()),
         C::CancelRequest { request } => approval::cancel(state, cx, *request),
-        C::DecideRequest { request, approve, reason } => approval::decide_request(state, cx, *request, *approve, reason.as_deref()),
+        C::DecideRequest { request, stage, approve, reason } => approval::decide_request(state, cx, *request, *stage, *approve, reason.as_deref()),
         C::ChangeRules { role, changes } => rules::change(state, cx, *role, changes),
         C::NoteSignIn { principal, outcome, methods, count } => identity::note(cx, *principal, *outcome, methods, *count),
         C::IssueCode { principal, code, expires } => identity::issue_code(state, cx, *principal, *code, *expires),

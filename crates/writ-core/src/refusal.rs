@@ -52,6 +52,10 @@ pub enum Refusal {
     NotApprover { approvers: Vec<String> },
     /// The request no longer waits for a decision.
     NotOpen { status: Status, by: Option<String> },
+    /// Another stage of the request waits for a decision than the one that was decided; counted from 0.
+    OtherStage { asked: usize, open: usize, of: usize, by: Option<String> },
+    /// The same person has decided a stage of this request already.
+    DecidedBefore,
     /// It would leave nobody who can always get in.
     LastWayIn,
     /// Too few people could give the approval this rule asks for.
@@ -77,6 +81,7 @@ pub enum What {
     Role,
     Scope,
     Request,
+    Stage,
     Unit,
     Host,
     Credential,
@@ -95,6 +100,7 @@ impl What {
             What::Role => "role",
             What::Scope => "scope",
             What::Request => "request",
+            What::Stage => "approval step",
             What::Unit => "administrative unit",
             What::Host => "host",
             What::Credential => "credential",
@@ -238,6 +244,20 @@ impl Refusal {
                     Some(by) => format!("The request is {state} (by {by}); a new one can be made."),
                     None => format!("The request is {state}; a new one can be made."),
                 }
+            }
+            Refusal::OtherStage { asked, open, of, by } if asked < open => format!(
+                "Step {} of {of} was decided already{}; step {} waits for a decision now.",
+                asked + 1,
+                by.as_ref().map_or(String::new(), |by| format!(" (by {by})")),
+                open + 1
+            ),
+            Refusal::OtherStage { asked, open, of, .. } => format!(
+                "Step {} of {of} is not open yet: step {} has to be approved first.",
+                asked + 1,
+                open + 1
+            ),
+            Refusal::DecidedBefore => {
+                "You have decided this request already, and each decision needs another person.".into()
             }
             Refusal::LastWayIn => {
                 "This would leave no enabled emergency account with standing Global Administrator; make another one first.".into()

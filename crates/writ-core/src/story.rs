@@ -225,7 +225,24 @@ impl Story {
     }
 
     pub(crate) fn decides(&mut self, name: &str, request: RequestId, approve: bool) -> Result<Answer, Refusal> {
-        self.by(name, Command::DecideRequest { request, approve, reason: Some("seen the alert".into()) })
+        let stage = self.open_stage(request);
+        self.decides_stage(name, request, stage, approve)
+    }
+
+    /// Decides this stage, whichever is open.
+    pub(crate) fn decides_stage(
+        &mut self,
+        name: &str,
+        request: RequestId,
+        stage: u8,
+        approve: bool,
+    ) -> Result<Answer, Refusal> {
+        self.by(name, Command::DecideRequest { request, stage, approve, reason: Some("seen the alert".into()) })
+    }
+
+    /// The stage of a request that waits, as a page would show it; the first one when none does.
+    pub(crate) fn open_stage(&self, request: RequestId) -> u8 {
+        self.state.requests.get(&request).and_then(|r| r.open_stage()).unwrap_or(0) as u8
     }
 
     pub(crate) fn holds(&self, name: &str, target: Target) -> bool {

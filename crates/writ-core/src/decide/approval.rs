@@ -76,6 +76,7 @@ pub(super) fn decide_request(
     state: &State,
     cx: &Context,
     request: RequestId,
+    number: u8,
     approve: bool,
     reason: Option<&str>,
 ) -> Judged {
@@ -104,12 +105,21 @@ pub(super) fn decide_request(
     }
     let decided_by = |r: &Request| r.stages.iter().flat_map(|s| &s.decided).last().map(|v| state.name_of(v.by));
     let waits = r.status == Status::PendingApproval && r.until.is_none_or(|until| cx.now < until);
-    let (true, Some(stage)) = (waits, r.open_stage()) else {
+    let (true, Some(open)) = (waits, r.open_stage()) else {
         let status = if r.status == Status::PendingApproval { Status::TimedOut } else { r.status };
         return Err(Refusal::NotOpen { status, by: decided_by(r) });
     };
+    // Only the stage that was looked at is decided, never whichever happens to be open by now.
+    let stage = usize::from(number);
+    if stage >= r.stages.len() {
+        return Err(Refusal::NoSuch { what: What::Stage, id: (stage + 1).to_string() });
+    }
+    if stage != open {
+        let by = r.stages[stage].decided.last().map(|v| state.name_of(v.by));
+        return Err(Refusal::OtherStage { asked: stage, open, of: r.stages.len(), by });
+    }
     if r.stages.iter().flat_map(|s| &s.decided).any(|v| state.same_person(v.by, by)) {
-        return Err(Refusal::NotOpen { status: Status::PendingApproval, by: Some(state.name_of(by)) });
+        return Err(Refusal::DecidedBefore);
     }
     if !able(state, &r.stages[stage].stage.approvers, &parties(r), cx.now).contains(&by) {
         let approvers = approvers_of(state, r, cx.now).into_iter().take(5).map(|p| state.name_of(p)).collect();
@@ -121,7 +131,6 @@ pub(super) fn decide_request(
             want: "say why you approve or deny; this role asks for it".into(),
         });
     }
-    let number = u8::try_from(stage).unwrap_or(u8::MAX);
     let reason = personal(by, reason);
     if !approve {
         let events = vec![Event::RequestDenied { request, stage: number, by, reason }];

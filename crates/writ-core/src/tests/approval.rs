@@ -119,7 +119,7 @@ fn n_of_m_needs_distinct_persons() {
         .expect("set");
     let request = s.asks("ana", ROOT, minutes(30));
     assert!(matches!(s.decides("ben", request, true), Ok(Answer::Decided { status: Status::PendingApproval, .. })));
-    assert!(s.decides("ben", request, true).is_err());
+    assert!(matches!(s.decides("ben", request, true), Err(Refusal::DecidedBefore)));
     assert!(!s.holds("ana", ROOT));
     s.decides("eve", request, true).expect("second");
     assert!(s.holds("ana", ROOT));
@@ -143,7 +143,7 @@ fn a_rule_that_two_people_could_not_satisfy_is_refused_on_save() {
 fn the_approver_must_say_why_where_the_role_asks() {
     let mut s = Story::with_ana_eligible();
     let request = s.asks("ana", ROOT, minutes(30));
-    let silent = Command::DecideRequest { request, approve: true, reason: None };
+    let silent = Command::DecideRequest { request, stage: 0, approve: true, reason: None };
     assert!(matches!(s.by("ben", silent), Err(Refusal::Malformed { field: "justification", .. })));
 }
 
@@ -153,4 +153,48 @@ fn strangers_cannot_cancel_and_administrators_can() {
     let request = s.asks("ana", ROOT, minutes(30));
     assert!(matches!(s.by("eve", Command::CancelRequest { request }), Err(Refusal::NotAllowed { .. })));
     s.by("dana", Command::CancelRequest { request }).expect("cancelled");
+}
+
+/// Device Administrators by two stages: one of security, then eve.
+fn with_two_stages() -> Story {
+    let mut s = Story::with_ana_eligible();
+    let stages = vec![
+        Stage::one_of(vec![Approver::Group(s.id("security"))]),
+        Stage::one_of(vec![Approver::User(s.id("eve")), Approver::User(s.id("carla"))]),
+    ];
+    let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
+    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] })
+        .expect("set");
+    s
+}
+
+#[test]
+fn a_late_decision_never_lands_on_the_next_stage() {
+    let mut s = with_two_stages();
+    let request = s.asks("ana", ROOT, minutes(30));
+    // Ben and Carla both look at the first stage, and Carla could decide the second one too.
+    s.decides_stage("ben", request, 0, true).expect("first");
+    assert_snapshot!(refused(s.decides_stage("carla", request, 0, true)), @"Step 1 of 2 was decided already (by ben); step 2 waits for a decision now.");
+    assert_snapshot!(refused(s.decides_stage("carla", request, 0, false)), @"Step 1 of 2 was decided already (by ben); step 2 waits for a decision now.");
+    assert!(!s.holds("ana", ROOT));
+    assert_eq!(s.state.requests[&request].status, Status::PendingApproval);
+    s.decides_stage("carla", request, 1, true).expect("second, when she means it");
+    assert!(s.holds("ana", ROOT));
+}
+
+#[test]
+fn a_stage_is_not_decided_before_it_is_open_nor_one_that_is_not_there() {
+    let mut s = with_two_stages();
+    let request = s.asks("ana", ROOT, minutes(30));
+    assert_snapshot!(refused(s.decides_stage("eve", request, 1, true)), @"Step 2 of 2 is not open yet: step 1 has to be approved first.");
+    assert_snapshot!(refused(s.decides_stage("ben", request, 2, true)), @"There is no approval step 3.");
+    assert!(
+        matches!(s.decides_stage("dana", request, 1, true), Err(Refusal::NotApprover { .. })),
+        "and is told no more"
+    );
+    s.decides_stage("ben", request, 0, true).expect("first");
+    assert_snapshot!(refused(s.decides_stage("ben", request, 1, true)), @"You have decided this request already, and each decision needs another person.");
+    assert!(!s.holds("ana", ROOT));
+    s.decides_stage("eve", request, 1, false).expect("denied");
+    assert!(matches!(s.decides_stage("carla", request, 1, true), Err(Refusal::NotOpen { status: Status::Denied, .. })));
 }

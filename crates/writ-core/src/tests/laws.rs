@@ -102,7 +102,10 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
             let r = list.get(usize::from(step.whom) % list.len().max(1))?;
             let able = crate::decide::approvers_of(&s.state, r, s.now);
             let who = if step.who.is_multiple_of(4) { anybody } else { pick(&able, step.who)? };
-            (who, Command::DecideRequest { request: r.ask.request, approve: !step.which.is_multiple_of(5), reason })
+            // Now and then somebody decides another stage than the one that waits.
+            let stage = r.open_stage().unwrap_or(0) as u8 + u8::from(step.who.is_multiple_of(11));
+            let approve = !step.which.is_multiple_of(5);
+            (who, Command::DecideRequest { request: r.ask.request, stage, approve, reason })
         }
         17 => (
             anybody,

@@ -274,7 +274,7 @@ impl Bench {
         let Answer::Asked(asked) = self.submit(person, ask).await? else { return Err("no request was made".into()) };
         if matches!(step, Step::Approved) {
             let reason = Some("seen the alert".to_owned());
-            let decision = Command::DecideRequest { request: asked.request, approve: true, reason };
+            let decision = Command::DecideRequest { request: asked.request, stage: 0, approve: true, reason };
             self.submit(self.approver, decision).await?;
         }
         let held = self.engine.state();

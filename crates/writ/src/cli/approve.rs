@@ -22,14 +22,16 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args, approve: bool, terminal: &Terminal) -> Result<(), Stop> {
     let mut client = open(common, terminal)?;
     let status: Status = client.get("/writ/v1/status")?;
-    let (id, shown) = match &args.request {
+    let (id, step, shown) = match &args.request {
         Some(typed) => {
             let request = meaning::of(&mut client, Sort::Request, typed)?;
-            let shown = status.deciding.iter().find(|one| one.request == request.id).map(ask_told);
-            (request.id, shown.unwrap_or(request.name))
+            let waits = status.deciding.iter().find(|one| one.request == request.id);
+            // What does not wait for this person has a first step at least; the server says why it is not theirs.
+            let step = waits.map_or_else(|| request.id.clone(), |one| one.step.clone());
+            (request.id, step, waits.map_or(request.name, ask_told))
         }
         None => match status.deciding.as_slice() {
-            [one] => (one.request.clone(), ask_told(one)),
+            [one] => (one.request.clone(), one.step.clone(), ask_told(one)),
             [] => return Err(Stop::Usage("No request waits for your decision.".into())),
             several => {
                 let list: Vec<String> = several
@@ -52,7 +54,7 @@ pub(super) fn run(common: &Common, args: &Args, approve: bool, terminal: &Termin
     };
     let result = if approve { "Approve" } else { "Deny" };
     let body = serde_json::json!({"reviewResult": result, "justification": because});
-    let path = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{id}/steps/{id}");
+    let path = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{id}/steps/{step}");
     client.send(Method::PATCH, &path, Some(&body))?;
     if terminal.json {
         terminal.value(&serde_json::json!({"request": id, "reviewResult": result}));

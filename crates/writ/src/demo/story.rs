@@ -148,7 +148,7 @@ impl Story<'_> {
         }
         self.stage.step("Ben approves: \"seen the alert, go ahead\"")?;
         let body = json!({"reviewResult": "Approve", "justification": "seen the alert, go ahead"});
-        let path = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{request}/steps/{request}");
+        let path = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{request}/steps/{}", seen.step);
         ben.send(Method::PATCH, &path, Some(&body))?;
         self.stage.came(Accent::Good, "approved", "he saw her reason and her ticket");
         Ok(())

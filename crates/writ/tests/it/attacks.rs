@@ -5,6 +5,7 @@ use crate::house::{ANA, BEN, CARLA, Client, DANA, EVE, House, ROOT, SCOPES, SECU
 use serde_json::{Value as Json, json};
 use writ_core::command::Command;
 use writ_core::ids::PrincipalId;
+use writ_core::rules::{Approval, Approver, RuleChange, Stage};
 use writ_core::time::Span;
 
 const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
@@ -274,6 +275,32 @@ async fn two_approvers_at_once_and_deciding_twice_decide_once() {
         assert!(approve(client, &id).await.starts_with("409 "));
     }
     assert!(house.rights() == before);
+    assert_eq!(house.engine.state().held_by(ANA).assignments.len(), 1);
+}
+
+#[tokio::test]
+async fn a_late_decision_on_the_first_step_never_counts_for_the_second() {
+    let house = House::new().await;
+    let stages = vec![
+        Stage::one_of(vec![Approver::Group(SECURITY)]),
+        Stage::one_of(vec![Approver::User(CARLA), Approver::User(EVE)]),
+    ];
+    let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
+    house.does(DANA, Command::ChangeRules { role: ROOT, changes: vec![RuleChange::Approval(approval)] }).await;
+    let (ana, ben, carla) = (house.signed_in(ANA).await, house.signed_in(BEN).await, house.signed_in(CARLA).await);
+    let id = asks(&ana).await;
+    let (a, b) = tokio::join!(approve(&ben, &id), approve(&carla, &id));
+    assert_eq!([&a, &b].iter().filter(|s| **s == "done").count(), 1, "{a} / {b}");
+    let late = if a == "done" { &b } else { &a };
+    assert!(late.starts_with("409 ") && late.contains("Step 1 of 2 was decided already"), "{late}");
+    assert!(house.engine.state().held_by(ANA).assignments.is_empty(), "one person decided, twice was needed");
+
+    let steps = format!("{APPROVALS}/{id}/steps");
+    let eve = house.signed_in(EVE).await;
+    let waits: Vec<_> = eve.get(&steps).await.list().into_iter().filter(|s| s["assignedToMe"] == true).collect();
+    assert_eq!((waits.len(), &waits[0]["status"]), (1, &json!("InProgress")));
+    let step = format!("{steps}/{}", waits[0]["id"].as_str().expect("an id"));
+    eve.patch(&step, json!({"reviewResult": "Approve", "justification": "yes"})).await.is(204);
     assert_eq!(house.engine.state().held_by(ANA).assignments.len(), 1);
 }
 

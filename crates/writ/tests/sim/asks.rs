@@ -123,7 +123,10 @@ pub(crate) fn decision(chance: &mut Chance, state: &State) -> Option<Command> {
         (true, false) => chance.pick(&all),
         (true, true) => return None,
     };
-    Some(Command::DecideRequest { request, approve: !chance.one_in(4), reason: reason(chance) })
+    let open = state.requests[&request].open_stage().and_then(|stage| u8::try_from(stage).ok()).unwrap_or(0);
+    // Now and then a decision comes late, or too soon, for another stage than the one that waits.
+    let stage = if chance.one_in(10) { chance.below(3) as u8 } else { open };
+    Some(Command::DecideRequest { request, stage, approve: !chance.one_in(4), reason: reason(chance) })
 }
 
 /// What an administrator does, or somebody who would like to be one.

@@ -141,7 +141,7 @@ impl World {
         let (command, caller) = match chance.below(20) {
             0..=7 => (own(chance, &cast, &state, anybody, now), caller(chance, anybody, emergency(anybody), now)),
             8..=11 => match decision(chance, &state) {
-                Some(Command::DecideRequest { request, approve, reason }) => {
+                Some(Command::DecideRequest { request, stage, approve, reason }) => {
                     let asked = &state.requests[&request];
                     let able = approvers_of(&state, asked, now);
                     let person = state.person_of(asked.ask.subject);
@@ -153,7 +153,7 @@ impl World {
                         _ if able.is_empty() => anybody,
                         _ => chance.pick(&able),
                     };
-                    let command = Command::DecideRequest { request, approve, reason };
+                    let command = Command::DecideRequest { request, stage, approve, reason };
                     (command, caller(chance, by, emergency(by), now))
                 }
                 _ => return self.time_passes().await,

@@ -124,6 +124,8 @@ pub struct Waiting {
 pub struct Deciding {
     /// The request.
     pub request: String,
+    /// The step of its approval that waits: a decision is for this one and no other.
+    pub step: String,
     /// Who asks.
     pub who: Called,
     /// The role.

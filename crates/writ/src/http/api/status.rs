@@ -1,6 +1,7 @@
 //! `GET /writ/v1/status`: where the caller stands now: what they hold, wait for, can decide and can ask for.
 
 use super::shape::{Active, Called, Deciding, Effect, Eligible, HostEffect, Status, Waiting};
+use crate::http::graph::ids;
 use writ_core::command::{self, Expiration};
 use writ_core::decide::{Context, approvers_of, may_decide};
 use writ_core::event::Action;
@@ -120,6 +121,7 @@ fn deciding(state: &State, who: PrincipalId, now: Time) -> Vec<Deciding> {
         .take(LIST_MAX)
         .map(|r| Deciding {
             request: r.ask.request.to_string(),
+            step: ids::step(r.ask.request, r.open_stage().unwrap_or(0)).to_string(),
             who: principal_called(state, r.ask.subject),
             role: role_called(state, r.ask.target.role_id()),
             scope: scope_called(state, r.ask.target.scope()),

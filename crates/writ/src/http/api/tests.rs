@@ -155,7 +155,8 @@ async fn an_activation_is_followed_from_asking_to_its_end() {
     let status = status::status(&house.engine.state(), &house.context(house.dana)).unwrap();
     assert_eq!(status.deciding.len(), 1);
     assert_eq!(status.deciding[0].reason.as_deref(), Some("replace the disk"));
-    house.does(house.dana, Command::DecideRequest { request, approve: true, reason: Some("go ahead".into()) }).await;
+    let decision = Command::DecideRequest { request, stage: 0, approve: true, reason: Some("go ahead".into()) };
+    house.does(house.dana, decision).await;
     let told = at(house.ana).unwrap();
     assert_ne!(told.mark, seen);
     assert_eq!(format!("{:?}", told.stage), "Active");

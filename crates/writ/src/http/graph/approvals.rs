@@ -182,11 +182,8 @@ async fn decide(ask: &Ask) -> Written {
     let request =
         ask.moment.state.requests.get(&id).filter(|r| !r.stages.is_empty()).ok_or_else(|| ask.missing("id"))?;
     let approval = Approval { moment: &ask.moment, request };
-    let stage = stage(ask, &approval)?;
-    let (request, open) = (approval.request.ask.request, approval.request.open_stage());
-    if open.is_some_and(|open| open != stage) {
-        return Err(Problem::new(http::StatusCode::CONFLICT, "Conflict", "Another step of this approval comes first."));
-    }
-    ask.submit_as(Command::DecideRequest { request, approve: result == "Approve", reason }, Part::Approvals).await?;
+    let stage = u8::try_from(stage(ask, &approval)?).map_err(|_| ask.missing("step"))?;
+    let decision = Command::DecideRequest { request: id, stage, approve: result == "Approve", reason };
+    ask.submit_as(decision, Part::Approvals).await?;
     Ok(Answer::Nothing)
 }
