@@ -257,14 +257,10 @@ pub enum Command {
     NoteSignIn { principal: Option<PrincipalId>, outcome: SignIn, methods: Vec<Method>, count: u32 },
     /// Issues a single-use code that binds somebody's first factor.
     IssueCode { principal: PrincipalId, code: CredentialId, expires: Time },
-    /// Binds a credential; the vault already holds its secret.
-    BindCredential {
-        principal: PrincipalId,
-        credential: CredentialId,
-        method: Method,
-        version: u64,
-        code: Option<CredentialId>,
-    },
+    /// Uses a single-use code up: both factors that were chosen with it are bound, and the ones before go.
+    UseCode { principal: PrincipalId, code: CredentialId, password: InVault, totp: InVault },
+    /// Binds a credential, in place of another one if that is named.
+    BindCredential { principal: PrincipalId, method: Method, bound: InVault, replaces: Option<CredentialId> },
     /// Removes a credential.
     RemoveCredential { principal: PrincipalId, credential: CredentialId },
     /// Mints a new emergency account, or a new secret for one. Console only.
@@ -337,6 +333,15 @@ pub enum Method {
     EmergencySecret,
     /// A single-use enrolment code.
     Code,
+}
+
+/// A credential whose secret the vault holds already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InVault {
+    /// Its id.
+    pub credential: CredentialId,
+    /// The version of its row.
+    pub version: u64,
 }
 
 /// Where an account mapping applies.

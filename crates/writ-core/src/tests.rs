@@ -5,4 +5,5 @@ mod approval;
 mod climbs;
 mod hosts;
 mod laws;
+mod proofs;
 mod tenant;

@@ -3,8 +3,8 @@
 //! Always: nobody resets the proofs of somebody more powerful; signals a stranger can cause end nothing.
 
 use super::*;
-use crate::command::{Method, SignIn};
-use crate::state::Purpose;
+use crate::command::{InVault, Method, SignIn};
+use crate::state::{Credential, Purpose};
 
 /// How long an enrolment code may be good for.
 const CODE_MAX: Span = Span::from_days(7);
@@ -59,54 +59,92 @@ pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: Cre
     Ok((vec![Event::CodeIssued { principal: id, code, expires }], Answer::Made(code.0)))
 }
 
+/// Both factors at once, in one append with the code that is used up by it: a fault leaves all of it or nothing.
+pub(super) fn use_code(
+    state: &State,
+    cx: &Context,
+    id: PrincipalId,
+    code: CredentialId,
+    password: InVault,
+    totp: InVault,
+) -> Judged {
+    let p = super::principal(state, id)?;
+    new_ids(state, &[password, totp])?;
+    if cx.caller.principal != Some(id) {
+        return Err(Refusal::SelfOnly { act: "use a code for their own sign-in" });
+    }
+    if !p.enabled {
+        return Err(Refusal::AccountDisabled);
+    }
+    let known = state.codes.get(&code).filter(|c| c.purpose == Purpose::FirstFactor(id) && c.expires > cx.now);
+    if known.is_none() {
+        return Err(Refusal::NoSuch {
+            what: What::Code,
+            id: "of that kind; it was used, or has expired: ask for a new one".into(),
+        });
+    }
+    let bound = |method, new: InVault| bound(id, method, new, Some(code));
+    let mut events = vec![bound(Method::Password, password), bound(Method::Totp, totp)];
+    let replaced = |c: &Credential| c.principal == id && matches!(c.method, Method::Password | Method::Totp);
+    let gone = state.credentials.iter().filter(|(_, c)| replaced(c)).map(|(credential, _)| *credential);
+    events.extend(gone.map(|credential| Event::CredentialRemoved { principal: id, credential }));
+    Ok((events, Answer::Done))
+}
+
 pub(super) fn bind(
     state: &State,
     cx: &Context,
     id: PrincipalId,
-    credential: CredentialId,
     method: Method,
-    version: u64,
-    code: Option<CredentialId>,
+    new: InVault,
+    replaces: Option<CredentialId>,
 ) -> Judged {
     let p = super::principal(state, id)?;
-    if state.credentials.contains_key(&credential) {
-        return Err(Refusal::Taken { what: "id", name: credential.to_string() });
+    new_ids(state, &[new])?;
+    if let Some(before) = replaces
+        && state.credentials.get(&before).is_none_or(|c| c.principal != id || c.method != method)
+    {
+        return Err(Refusal::NoSuch { what: What::Credential, id: before.to_string() });
     }
-    match (code, method) {
-        // At the founding the console binds the first administrator's and the emergency accounts' proofs.
-        (None, _) if cx.at_console("bind").is_ok() => {}
-        (_, Method::EmergencySecret | Method::Code) => {
+    // At the founding the console binds the emergency accounts' secrets.
+    if cx.at_console("bind").is_err() {
+        if matches!(method, Method::EmergencySecret | Method::Code) {
             return Err(Refusal::ConsoleOnly { act: "bind an emergency secret" });
         }
-        (Some(code), _) => {
-            let known = state.codes.get(&code).filter(|c| c.purpose == Purpose::FirstFactor(id) && c.expires > cx.now);
-            // A code binds a password and a one-time code generator together; the first of them uses it up, so the
-            // second one comes in the same sign-in, with the proof the first one gave.
-            if known.is_none() {
-                return Err(Refusal::NoSuch {
-                    what: What::Code,
-                    id: "of that kind; it was used, or has expired: ask for a new one".into(),
-                });
-            }
+        let by = cx.asker(state)?;
+        if by != id {
+            return Err(Refusal::SelfOnly { act: "bind a factor of their own" });
         }
-        (None, _) => {
-            let by = cx.asker(state)?;
-            if by != id {
-                return Err(Refusal::SelfOnly { act: "bind a factor of their own" });
-            }
-            if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
-                return Err(Refusal::Rules {
-                    broken: vec![broken],
-                    role: "Binding another factor".into(),
-                    approvers: Vec::new(),
-                });
-            }
+        if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
+            return Err(Refusal::Rules {
+                broken: vec![broken],
+                role: "Binding another factor".into(),
+                approvers: Vec::new(),
+            });
         }
     }
     if !p.enabled {
         return Err(Refusal::AccountDisabled);
     }
-    Ok((vec![Event::CredentialBound { principal: id, credential, method, version, code }], Answer::Made(credential.0)))
+    let mut events = vec![bound(id, method, new, None)];
+    events.extend(replaces.map(|credential| Event::CredentialRemoved { principal: id, credential }));
+    Ok((events, Answer::Made(new.credential.0)))
+}
+
+fn bound(principal: PrincipalId, method: Method, new: InVault, code: Option<CredentialId>) -> Event {
+    let InVault { credential, version } = new;
+    Event::CredentialBound { principal, credential, method, version, code }
+}
+
+fn new_ids(state: &State, new: &[InVault]) -> Result<(), Refusal> {
+    let taken = |(n, one): (usize, &InVault)| {
+        state.credentials.contains_key(&one.credential)
+            || new[..n].iter().any(|other| other.credential == one.credential)
+    };
+    match new.iter().enumerate().find(|one| taken(*one)) {
+        Some((_, one)) => Err(Refusal::Taken { what: "id", name: one.credential.to_string() }),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: CredentialId) -> Judged {

@@ -4,7 +4,7 @@
 //! never deleted while it is named.
 
 use super::totp::Totp;
-use super::{Denied, Identity, Origin};
+use super::{Denied, Identity, Origin, Wrong};
 use crate::vault::{Expected, Key, Kind, LIST_MAX, VaultError};
 use writ_core::command::{Caller, Command, Method};
 use writ_core::ids::{CredentialId, PrincipalId};
@@ -13,7 +13,10 @@ use writ_core::time::Time;
 use zeroize::Zeroizing;
 
 /// How many credentials of one kind are looked at; nobody needs more.
-const EACH_MAX: u32 = 16;
+const EACH_MAX: u32 = 64;
+/// How many one-time code generators of one principal there may be, offers that wait for their first code among them: so
+/// few that no number of offers hides one that counts.
+pub(super) const TOTP_MAX: usize = 10;
 
 /// A credential as it may be shown to its owner.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +124,22 @@ impl Identity {
             self.forget(kind, principal, credential).await?;
         }
         Ok(())
+    }
+
+    /// Rows that were written for credentials which were then not bound. Refused ones go at once. After a fault nobody
+    /// here knows whether the log names them, so they stay; if it does not, the next start collects them.
+    pub(super) async fn unbound<T>(
+        &self,
+        wrong: Wrong,
+        principal: PrincipalId,
+        rows: &[(Kind, CredentialId)],
+    ) -> Result<T, Denied> {
+        if matches!(wrong, Wrong::Refused(_)) {
+            for (kind, id) in rows {
+                self.forget(*kind, principal, *id).await?;
+            }
+        }
+        Err(wrong.into())
     }
 
     /// Deletes a row that the log does not name, or no longer.

@@ -7,18 +7,18 @@
 //!
 //! Always: with a code's new proofs the old ones go, and every session with them.
 
-use super::credentials::row_at;
+use super::credentials::{TOTP_MAX, row_at};
 use super::password;
 use super::secret::{self, Secret};
 use super::throttle::Aim;
 use super::totp::Totp;
 use super::{Denied, Identity, Origin, random};
-use crate::engine::Wrong;
-use crate::vault::{Expected, Key, Kind, Row, VaultError};
+use crate::vault::{Expected, Key, Kind, LIST_MAX, Row, VaultError};
 use serde::{Deserialize, Serialize};
-use writ_core::command::{Caller, Command, Method};
+use writ_core::command::{Caller, Command, InVault, Method};
 use writ_core::holds;
 use writ_core::ids::{CredentialId, PrincipalId};
+use writ_core::refusal::Refusal;
 use writ_core::state::Purpose;
 use writ_core::time::{Span, Time};
 use zeroize::{Zeroize, Zeroizing};
@@ -160,41 +160,34 @@ impl Identity {
         let (password_at, totp_at) = (row_at(Kind::Password, who, password_id), row_at(Kind::Totp, who, totp_id));
         let password_version = self.0.vault.put(&password_at, Expected::Absent, pending.hash.as_bytes(), None).await?;
         let totp_version = self.0.vault.put(&totp_at, Expected::Absent, &totp.to_row(), None).await?;
-        let old: Vec<(CredentialId, Method)> = {
-            let state = self.state();
-            let of_who = state.credentials.iter().filter(|(_, c)| c.principal == who);
-            of_who.map(|(id, c)| (*id, c.method)).collect()
-        };
+        let state = self.state();
+        let mut old = Vec::new();
+        for kind in [Kind::Password, Kind::Totp] {
+            old.extend(self.named(&state, kind, who).await?.into_iter().map(|id| (id, kind)));
+        }
 
-        // The log takes the code once: of two who race here, one is refused and its rows go again.
-        let caller = self.just_proved(who, now, origin);
-        let bind = |credential, method, version, code| Command::BindCredential {
+        // The log takes the code once, and with it both factors and the end of the old ones: of two who race here, one is
+        // refused and its rows go again.
+        let bind = Command::UseCode {
             principal: who,
-            credential,
-            method,
-            version,
-            code,
+            code: row.code,
+            password: InVault { credential: password_id, version: password_version },
+            totp: InVault { credential: totp_id, version: totp_version },
         };
-        let first = bind(password_id, Method::Password, password_version, Some(row.code));
-        if let Err(wrong) = self.0.engine.submit(first, caller.clone()).await {
-            self.forget(Kind::Password, who, password_id).await?;
-            self.forget(Kind::Totp, who, totp_id).await?;
-            return Err(match wrong {
-                Wrong::Refused(_) => Denied::Code,
-                Wrong::Fault(fault) => Denied::Fault(fault),
+        if let Err(wrong) = self.0.engine.submit(bind, self.just_proved(who, now, origin)).await {
+            let rows = [(Kind::Password, password_id), (Kind::Totp, totp_id)];
+            return self.unbound(wrong, who, &rows).await.map_err(|denied| match denied {
+                Denied::Refused(_) => Denied::Code,
+                denied => denied,
             });
         }
-        // The password and this code were both proved just now, so the second factor is bound by their proof.
-        self.0.engine.submit(bind(totp_id, Method::Totp, totp_version, None), caller).await?;
         match self.0.vault.delete(&code_at(code), found.version).await {
             // Changed or gone meanwhile: it binds nothing any more, and is collected when it expires.
             Err(VaultError::Conflict { .. }) => {}
             done => done?,
         }
-        for (credential, method) in old {
-            if matches!(method, Method::Password | Method::Totp) {
-                self.remove_credential(self.just_proved(who, now, origin), who, credential).await?;
-            }
+        for (credential, kind) in old {
+            self.forget(kind, who, credential).await?;
         }
         self.0.sessions.end_all(who, None).await?;
         Ok(who)
@@ -204,6 +197,11 @@ impl Identity {
     /// needs a fresh proof with a factor they have.
     pub async fn offer_totp(&self, principal: PrincipalId) -> Result<(CredentialId, Offered), Denied> {
         let upn = self.upn_of(principal)?;
+        let there = self.0.vault.list(Kind::Totp, Some(&principal.to_string()), LIST_MAX).await?;
+        if there.len() >= TOTP_MAX {
+            let what = "one-time code generators; remove one, or let the offers that were not confirmed expire";
+            return Err(Denied::Refused(Box::new(Refusal::TooMany { what, max: TOTP_MAX })));
+        }
         let (id, totp) = (CredentialId(random::id()?), Totp::fresh()?);
         let at = row_at(Kind::Totp, principal, id);
         let expires = self.now() + CONFIRM_SPAN;
@@ -223,12 +221,12 @@ impl Identity {
         let used = totp.consume(otp, now).ok_or(Denied::NotConfirmed)?;
         // From here on the row stays until the log is asked: it must not be collected under a credential that counts.
         let version = self.0.vault.put(&at, Expected::Version(row.version), &used.to_row(), None).await?;
-        let bind = Command::BindCredential { principal: who, credential, method: Method::Totp, version, code: None };
-        if let Err(wrong) = self.0.engine.submit(bind, caller).await {
-            self.forget(Kind::Totp, who, credential).await?;
-            return Err(wrong.into());
+        let bound = InVault { credential, version };
+        let bind = Command::BindCredential { principal: who, method: Method::Totp, bound, replaces: None };
+        match self.0.engine.submit(bind, caller).await {
+            Ok(_) => Ok(()),
+            Err(wrong) => self.unbound(wrong, who, &[(Kind::Totp, credential)]).await,
         }
-        Ok(())
     }
 
     /// Changes a password. `caller` must have proved a second factor freshly; the other sessions end.
@@ -254,14 +252,13 @@ impl Identity {
         let id = CredentialId(random::id()?);
         let at = row_at(Kind::Password, who, id);
         let version = self.0.vault.put(&at, Expected::Absent, hash.as_bytes(), None).await?;
-        let bind =
-            Command::BindCredential { principal: who, credential: id, method: Method::Password, version, code: None };
-        if let Err(wrong) = self.0.engine.submit(bind, caller.clone()).await {
-            self.forget(Kind::Password, who, id).await?;
-            return Err(wrong.into());
+        let bound = InVault { credential: id, version };
+        let bind = Command::BindCredential { principal: who, method: Method::Password, bound, replaces: before };
+        if let Err(wrong) = self.0.engine.submit(bind, caller).await {
+            return self.unbound(wrong, who, &[(Kind::Password, id)]).await;
         }
         if let Some(before) = before {
-            self.remove_credential(caller.clone(), who, before).await?;
+            self.forget(Kind::Password, who, before).await?;
         }
         self.0.sessions.end_all(who, None).await?;
         Ok(())

@@ -8,7 +8,7 @@ use super::enrol::IssuedCode;
 use super::secret::Secret;
 use super::{Denied, Identity, random};
 use crate::vault::{Expected, Kind};
-use writ_core::command::{Caller, Command, Method, NewUser};
+use writ_core::command::{Caller, Command, InVault, Method, NewUser};
 use writ_core::ids::{CredentialId, PersonId, PrincipalId};
 use writ_core::rules::RuleChoice;
 use writ_core::time::Span;
@@ -81,8 +81,8 @@ impl Identity {
         let mut shown = Vec::new();
         for (user, credential, secret, version) in kept {
             let principal = user.id;
-            let bind =
-                Command::BindCredential { principal, credential, method: Method::EmergencySecret, version, code: None };
+            let (method, bound) = (Method::EmergencySecret, InVault { credential, version });
+            let bind = Command::BindCredential { principal, method, bound, replaces: None };
             self.0.engine.submit(bind, console()).await?;
             shown.push(Emergency { principal, upn: user.upn, secret });
         }
@@ -106,8 +106,7 @@ impl Identity {
         let principal = user.id;
         let (credential, secret, _) = self.emergency_secret(principal).await?;
         if let Err(wrong) = self.0.engine.submit(Command::MintEmergency { user, credential }, console()).await {
-            self.forget(Kind::EmergencySecret, principal, credential).await?;
-            return Err(wrong.into());
+            return self.unbound(wrong, principal, &[(Kind::EmergencySecret, credential)]).await;
         }
         for void in before {
             self.forget(Kind::EmergencySecret, principal, void).await?;

@@ -1,6 +1,7 @@
 //! Attacks on how somebody gets their proofs: codes used twice, too late or by two at once, and what a new one voids.
 
 use super::*;
+use crate::store::memory::Mishap;
 
 #[tokio::test]
 async fn an_enrolment_code_is_good_once() {
@@ -199,4 +200,73 @@ async fn a_session_dies_with_a_credential_it_was_proved_with() {
     let code = app.code(house.now());
     assert!(wrong(&house.signs_in("ana", PASSWORD, &code, 1).await), "a password alone is not enough");
     assert_eq!(house.rows(Kind::Totp).await, 0);
+}
+
+/// A store that fails under a code: either both factors are bound and the old ones gone, or nothing is and the code is
+/// still good.
+#[tokio::test]
+async fn a_fault_never_leaves_half_of_a_code_s_work() {
+    use Mishap::{Before, LostAnswer, LostAnswerAndReads, LostAsk};
+    for mishap in [Before, LostAsk, LostAnswer, LostAnswerAndReads(2)] {
+        let (house, lost) = House::with_ana().await;
+        let issued = house.ana_in(&lost).await;
+        let code = house.code_for(ANA).await;
+        let shown = code.code.shown();
+        let fresh = app(&house.identity.choose(shown, text(PASSWORD), &origin(1)).await.unwrap());
+        let appends = house.log.appends();
+        house.log.plan([mishap]);
+        let first = house.identity.confirm(shown, &fresh.code(house.now()), &origin(1)).await;
+        house.log.calm();
+        if first.is_err() {
+            assert!(matches!(first, Err(Denied::Fault(_))), "{mishap:?}: {first:?}");
+            assert_eq!(house.log.appends(), appends, "{mishap:?}");
+            assert!(house.identity.caller(&issued.access, &origin(1)).await.is_ok(), "{mishap:?}: nothing has changed");
+            house.ana_in(&lost).await;
+            house.identity.confirm(shown, &fresh.code(house.now()), &origin(1)).await.unwrap();
+        } else {
+            assert_eq!(house.log.appends(), appends + 1, "{mishap:?}: one append");
+        }
+        assert!(signed_out(&house.identity.caller(&issued.access, &origin(1)).await), "{mishap:?}");
+        assert!(matches!(house.identity.invited(shown, &origin(1)).await, Err(Denied::Code)));
+        house.ana_in(&fresh).await;
+        let methods: Vec<_> = house.identity.credentials_of(ANA).await.unwrap().iter().map(|c| c.method).collect();
+        assert_eq!(methods, [Method::Password, Method::Totp], "{mishap:?}");
+        // What a fault left behind in the vault is named by nothing, and goes with the next start.
+        Identity::open(house.engine(), house.vault.clone(), "https://writ.example", &[]).await.unwrap();
+        assert_eq!((house.rows(Kind::Password).await, house.rows(Kind::Totp).await), (1, 1), "{mishap:?}");
+        house.ana_in(&fresh).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fault_while_a_password_is_changed_leaves_the_old_one_or_the_new_one() {
+    for mishap in [Mishap::Before, Mishap::LostAsk, Mishap::LostAnswer] {
+        let (house, app) = House::with_ana().await;
+        let issued = house.ana_in(&app).await;
+        let caller = house.identity.caller(&issued.access, &origin(1)).await.unwrap();
+        house.log.plan([mishap]);
+        let new = "five quite different plain words";
+        let changed = house.identity.change_password(caller, text(PASSWORD), text(new), &origin(1)).await;
+        house.log.calm();
+        let (works, does_not) = if changed.is_ok() { (new, PASSWORD) } else { (PASSWORD, new) };
+        house.wait(Span::from_seconds(30));
+        assert!(wrong(&house.signs_in("ana", does_not, &app.code(house.now()), 1).await), "{mishap:?}");
+        house.wait(Span::from_seconds(30));
+        assert!(house.signs_in("ana", works, &app.code(house.now()), 1).await.is_ok(), "{mishap:?}");
+        assert_eq!(signed_out(&house.identity.caller(&issued.access, &origin(1)).await), changed.is_ok(), "{mishap:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_number_of_offers_hides_the_factor_that_counts() {
+    let (house, phone) = House::with_ana().await;
+    let mut offered = 0;
+    for _ in 0..100 {
+        offered += u32::from(house.identity.offer_totp(ANA).await.is_ok());
+    }
+    assert_eq!(offered, 9);
+    house.ana_in(&phone).await;
+    house.wait(Span::from_minutes(16));
+    house.identity.tend().await.unwrap();
+    assert!(house.identity.offer_totp(ANA).await.is_ok(), "old offers go");
 }
