@@ -7,6 +7,7 @@ use crate::command::{Caller, Command, Proof, Sort};
 use crate::event::{Action, Event};
 use crate::holds;
 use crate::ids::*;
+use crate::permission::{Act, Thing, any_permitted};
 use crate::personal::Personal;
 use crate::refusal::{Broken, Refusal, What};
 use crate::role::Duty;
@@ -171,7 +172,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
     if !matches!(command, C::Found { .. }) && state.settings.is_none() {
         return Err(Refusal::Conflict { why: "This tenant has not been founded yet: run writ init.".into() });
     }
-    check_scopes(command, cx)?;
+    check_scopes(state, command, cx)?;
     match command {
         C::Found { name, rules, span_min, administrator, setup, emergency } => tenant::found(state, cx, name, *rules, *span_min, administrator, *setup, emergency),
         C::ChangeSettings { name, span_min, age_min } => tenant::change_settings(state, cx, name.as_ref(), *span_min, *age_min),
@@ -256,63 +257,47 @@ fn record(state: &State, command: &Command, cx: &Context, refusal: &Refusal) -> 
     vec![Event::AskRefused { by, action, subject, target, broken }]
 }
 
-/// Delegated permissions, with Graph's names: any one of these must be in the token.
-fn check_scopes(command: &Command, cx: &Context) -> Result<(), Refusal> {
+/// What the caller's token must open for this command.
+fn check_scopes(state: &State, command: &Command, cx: &Context) -> Result<(), Refusal> {
     use Command as C;
-    let any_of: &[&'static str] = match command {
-        C::Assign { sort: Sort::Eligibility, .. }
-        | C::Reassign { sort: Sort::Eligibility, .. }
-        | C::Remove { sort: Sort::Eligibility, .. } => {
-            &["RoleEligibilitySchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"]
-        }
-        C::Assign { .. }
-        | C::Reassign { .. }
-        | C::Remove { .. }
-        | C::RequestActivation { .. }
-        | C::Deactivate { .. } => &["RoleAssignmentSchedule.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"],
-        C::CancelRequest { .. } => &[
-            "RoleAssignmentSchedule.ReadWrite.Directory",
-            "RoleEligibilitySchedule.ReadWrite.Directory",
-            "RoleManagement.ReadWrite.Directory",
-        ],
-        C::DecideRequest { .. } => {
-            &["RoleAssignmentSchedule.ReadWrite.Directory", "PrivilegedAccess.ReadWrite.AzureAD"]
-        }
-        C::ChangeRules { .. } => &["RoleManagementPolicy.ReadWrite.Directory", "RoleManagement.ReadWrite.Directory"],
-        C::CreateUser(_) | C::UpdateUser { .. } => &["User.ReadWrite.All", "Directory.ReadWrite.All"],
-        C::DeletePrincipal { .. } => &["User.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"],
-        C::CreateGroup { .. } | C::UpdateGroup { .. } | C::AddOwner { .. } | C::RemoveOwner { .. } => {
-            &["Group.ReadWrite.All", "Directory.ReadWrite.All"]
-        }
-        C::AddMember { .. } | C::RemoveMember { .. } => {
-            &["GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"]
-        }
+    let of = |sort: Sort| -> &'static [Thing] {
+        if sort == Sort::Eligibility { &[Thing::Eligibilities] } else { &[Thing::Assignments] }
+    };
+    let things: &[Thing] = match command {
+        C::Assign { sort, .. } | C::Reassign { sort, .. } | C::Remove { sort, .. } => of(*sort),
+        C::RequestActivation { .. } | C::Deactivate { .. } => &[Thing::Assignments],
+        C::CancelRequest { request } => match state.requests.get(request) {
+            Some(request) => of(request.sort),
+            None => &[Thing::Assignments, Thing::Eligibilities],
+        },
+        C::DecideRequest { .. } => &[Thing::Approvals],
+        C::ChangeRules { .. } => &[Thing::Rules],
+        C::CreateUser(_) | C::UpdateUser { .. } => &[Thing::Users],
+        C::DeletePrincipal { principal } => match state.principals.get(principal) {
+            Some(p) if p.group().is_some() => &[Thing::Groups],
+            Some(p) if p.user().is_some() => &[Thing::Users],
+            Some(_) => &[Thing::Programs],
+            None => &[Thing::Users, Thing::Groups, Thing::Programs],
+        },
+        C::CreateGroup { .. } | C::UpdateGroup { .. } | C::AddOwner { .. } | C::RemoveOwner { .. } => &[Thing::Groups],
+        C::AddMember { .. } | C::RemoveMember { .. } => &[Thing::Members],
         C::CreateUnit { .. }
         | C::UpdateUnit { .. }
         | C::DeleteUnit { .. }
         | C::AddToUnit { .. }
-        | C::RemoveFromUnit { .. } => &["AdministrativeUnit.ReadWrite.All", "Directory.ReadWrite.All"],
-        C::CreateRole { .. } | C::UpdateRole { .. } | C::DeleteRole { .. } => &["RoleManagement.ReadWrite.Directory"],
-        C::CreateService { .. } | C::EnableService { .. } => &["Application.ReadWrite.All", "Directory.ReadWrite.All"],
+        | C::RemoveFromUnit { .. } => &[Thing::Units],
+        C::CreateRole { .. } | C::UpdateRole { .. } | C::DeleteRole { .. } => &[Thing::Roles],
+        C::CreateService { .. } | C::EnableService { .. } => &[Thing::Programs],
         C::ChangeSettings { .. }
         | C::IssueCode { .. }
         | C::IssueHostCode { .. }
         | C::RemoveHost { .. }
         | C::MapAccount { .. }
         | C::SetAccountRule { .. }
-        | C::ErasePrincipal { .. } => &["Writ.Administer"],
+        | C::ErasePrincipal { .. } => &[Thing::Writ],
         _ => return Ok(()),
     };
-    needs_scope(&cx.caller, any_of)
-}
-
-/// Refuses a token that has none of these delegated permissions.
-pub(crate) fn needs_scope(caller: &Caller, any_of: &[&'static str]) -> Result<(), Refusal> {
-    match &caller.scopes {
-        None => Ok(()),
-        Some(has) if has.iter().any(|h| any_of.iter().any(|a| a.eq_ignore_ascii_case(h))) => Ok(()),
-        Some(has) => Err(Refusal::MissingScope { any_of: any_of.to_vec(), has: has.to_vec() }),
-    }
+    any_permitted(&cx.caller, things, Act::Write)
 }
 
 impl Context {

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod log;
 pub mod may;
 pub mod order;
+pub mod permission;
 pub mod personal;
 pub mod plan;
 pub mod refusal;

@@ -3,9 +3,10 @@
 //!
 //! Always: people see what is about themselves and what they may approve; the rest needs a role.
 
-use crate::decide::{Context, may_decide, needs_scope};
+use crate::decide::{Context, may_decide};
 use crate::holds;
 use crate::ids::*;
+use crate::permission::{Act, Thing, any_permitted};
 use crate::refusal::Refusal;
 use crate::role::{Duties, Duty};
 use crate::state::{Request, State};
@@ -15,6 +16,8 @@ use crate::state::{Request, State};
 pub enum Query {
     /// Users, groups, units, hosts, programs: names and addresses.
     Directory,
+    /// The tenant's name and id.
+    Organization,
     /// Role definitions.
     Roles,
     /// Eligibilities, assignments and requests: everybody's, or one's own.
@@ -53,12 +56,12 @@ impl View {
 /// Judges a query.
 pub fn may(state: &State, query: Query, cx: &Context) -> Result<View, Refusal> {
     let asker = cx.asker(state)?;
-    needs_scope(&cx.caller, scopes(query))?;
+    any_permitted(&cx.caller, things(query), Act::Read)?;
     let duties = holds::duties(state, asker, cx.now);
     let all_if = |duty: Duty| if duties.has(duty) { Ok(View::All) } else { Ok(View::Own(asker)) };
     match query {
         // As in Entra, whoever is signed in may look people, groups and roles up.
-        Query::Directory | Query::Roles => Ok(View::All),
+        Query::Directory | Query::Organization | Query::Roles => Ok(View::All),
         Query::Me => Ok(View::Own(asker)),
         Query::Grants => all_if(Duty::ReadRoles),
         // Whoever may ask for a role may know its rules; rules hold no personal data but names of approvers.
@@ -114,54 +117,19 @@ pub fn duties(state: &State, principal: PrincipalId, cx: &Context) -> Duties {
     holds::duties(state, principal, cx.now)
 }
 
-fn scopes(query: Query) -> &'static [&'static str] {
+/// What the caller's token must open, one of these, for a query.
+fn things(query: Query) -> &'static [Thing] {
     match query {
-        Query::Me => &[
-            "User.Read",
-            "User.ReadBasic.All",
-            "User.Read.All",
-            "User.ReadWrite.All",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-        Query::Directory => &[
-            "User.ReadBasic.All",
-            "User.Read.All",
-            "User.ReadWrite.All",
-            "Group.Read.All",
-            "Group.ReadWrite.All",
-            "GroupMember.Read.All",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-            "AdministrativeUnit.Read.All",
-            "Device.Read.All",
-        ],
-        Query::Roles => &[
-            "RoleManagement.Read.Directory",
-            "RoleManagement.Read.All",
-            "RoleManagement.ReadWrite.Directory",
-            "RoleEligibilitySchedule.Read.Directory",
-            "RoleAssignmentSchedule.Read.Directory",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-        Query::Grants | Query::Explain(_) => &[
-            "RoleManagement.Read.Directory",
-            "RoleManagement.Read.All",
-            "RoleManagement.ReadWrite.Directory",
-            "RoleEligibilitySchedule.Read.Directory",
-            "RoleEligibilitySchedule.ReadWrite.Directory",
-            "RoleAssignmentSchedule.Read.Directory",
-            "RoleAssignmentSchedule.ReadWrite.Directory",
-            "PrivilegedAccess.ReadWrite.AzureAD",
-        ],
-        Query::Rules => &[
-            "RoleManagementPolicy.Read.Directory",
-            "RoleManagementPolicy.ReadWrite.Directory",
-            "RoleManagement.Read.Directory",
-            "RoleManagement.Read.All",
-            "RoleManagement.ReadWrite.Directory",
-        ],
-        Query::Audit | Query::Log => &["AuditLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"],
+        Query::Me => &[Thing::Profile],
+        Query::Organization => &[Thing::Organization],
+        Query::Directory => {
+            &[Thing::Users, Thing::Groups, Thing::Units, Thing::Devices, Thing::Programs, Thing::Objects]
+        }
+        Query::Roles => &[Thing::Roles, Thing::Eligibilities, Thing::Assignments],
+        Query::Grants | Query::Explain(_) => {
+            &[Thing::Assignments, Thing::Eligibilities, Thing::Approvals, Thing::Roles]
+        }
+        Query::Rules => &[Thing::Rules],
+        Query::Audit | Query::Log => &[Thing::Audit],
     }
 }

@@ -4,6 +4,7 @@
 //! Always: every refusal tells the next step; none holds a secret.
 
 use crate::ids::*;
+use crate::permission::Thing;
 use crate::role::Duty;
 use crate::state::Status;
 use crate::time::{Span, Time};
@@ -22,8 +23,8 @@ pub enum Refusal {
     NoSuch { what: What, id: String },
     /// The caller's account is disabled or gone.
     AccountDisabled,
-    /// The token lacks the delegated permission.
-    MissingScope { any_of: Vec<&'static str>, has: Vec<String> },
+    /// The token lacks the permission.
+    MissingScope { thing: Thing, any_of: Vec<&'static str>, has: Vec<String> },
     /// The caller's roles do not allow it.
     NotAllowed { duty: Duty },
     /// Only the person themself may do this.
@@ -191,7 +192,7 @@ impl Refusal {
             Refusal::Malformed { field, want } | Refusal::Schedule { field, want } => format!("{field}: {want}"),
             Refusal::NoSuch { what, id } => format!("There is no {} {id}.", what.told()),
             Refusal::AccountDisabled => "This account is disabled or deleted; an administrator can enable it.".into(),
-            Refusal::MissingScope { any_of, has } => format!(
+            Refusal::MissingScope { any_of, has, .. } => format!(
                 "The token lacks the permission: one of {} would do; it has {}.",
                 any_of.join(", "),
                 if has.is_empty() { "none".into() } else { has.join(", ") }

@@ -247,7 +247,7 @@ fn tokens_do_only_what_their_scopes_say() {
     let mut caller = s.caller("dana");
     caller.scopes = Some(vec!["User.Read".into()].into());
     let command = s.make_eligible("eve", ROOT);
-    let Err(Refusal::MissingScope { any_of, has }) = s.run(caller, command) else { panic!("passed") };
+    let Err(Refusal::MissingScope { any_of, has, .. }) = s.run(caller, command) else { panic!("passed") };
     assert!(any_of.contains(&"RoleManagement.ReadWrite.Directory") && has == vec!["User.Read"]);
 }
 

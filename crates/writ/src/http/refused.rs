@@ -6,6 +6,7 @@
 
 use super::problem::{Problem, shown};
 use http::StatusCode;
+use writ_core::permission::Thing;
 use writ_core::refusal::{Broken, Refusal, What};
 use writ_core::role::Duty;
 
@@ -38,16 +39,7 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
         Refusal::Malformed { .. } => bad("BadRequest", told),
         Refusal::Schedule { .. } => bad("InvalidRoleAssignmentRequestSchedule", told),
         Refusal::NoSuch { what, id } => no_such(*what, id, part, told),
-        Refusal::MissingScope { any_of, has } => Problem::new(
-            StatusCode::FORBIDDEN,
-            "PermissionScopeNotGranted",
-            format!(
-                "Authorization failed due to missing permission scope {}. The token has: {}.",
-                any_of.join(","),
-                if has.is_empty() { "none".to_owned() } else { shown(&has.join(",")) }
-            ),
-        )
-        .wrapped(),
+        Refusal::MissingScope { thing, any_of, has } => missing_scope(*thing, any_of, has),
         Refusal::NotAllowed { duty: Duty::ReadAudit } => Problem::new(
             StatusCode::FORBIDDEN,
             "Authentication_RequestFromUnsupportedUserRole",
@@ -90,6 +82,37 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
         | Refusal::NotSupported { .. } => bad("Request_BadRequest", told),
         Refusal::ClockInDoubt { .. } => Problem::unavailable(told, 60),
     }
+}
+
+/// A missing permission as each part of Graph tells it; which permissions would do always stands in it, and which the
+/// token has.
+fn missing_scope(thing: Thing, any_of: &[&'static str], has: &[String]) -> Problem {
+    let has = if has.is_empty() { "none".to_owned() } else { shown(&has.join(",")) };
+    let any_of = if any_of.is_empty() { "none: a person must sign in for it".to_owned() } else { any_of.join(",") };
+    let (code, graphs) = match thing {
+        Thing::Eligibilities | Thing::Assignments | Thing::Rules => {
+            ("PermissionScopeNotGranted", format!("Authorization failed due to missing permission scope {any_of}."))
+        }
+        // Graph's code is empty here.
+        Thing::Approvals => (
+            "",
+            format!(
+                "Valid permissions not present. User needs one of the following permissions for this action : {any_of}."
+            ),
+        ),
+        Thing::Audit => (
+            "Authentication_MSGraphPermissionMissing",
+            format!("Calling principal does not have required MSGraph permissions {any_of}."),
+        ),
+        _ => (
+            "Authorization_RequestDenied",
+            format!(
+                "Insufficient privileges to complete the operation. The token lacks the permission: one of {any_of} would do."
+            ),
+        ),
+    };
+    let told = Problem::new(StatusCode::FORBIDDEN, code, format!("{graphs} The token has: {has}."));
+    if code == "PermissionScopeNotGranted" { told.wrapped() } else { told }
 }
 
 fn no_such(what: What, id: &str, part: Part, told: String) -> Problem {

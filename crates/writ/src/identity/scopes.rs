@@ -8,6 +8,7 @@ pub const ALL: &[&str] = &[
     "offline_access",
     "AdministrativeUnit.Read.All",
     "AdministrativeUnit.ReadWrite.All",
+    "Application.Read.All",
     "Application.ReadWrite.All",
     "AuditLog.Read.All",
     "Device.Read.All",
@@ -17,6 +18,7 @@ pub const ALL: &[&str] = &[
     "Group.ReadWrite.All",
     "GroupMember.Read.All",
     "GroupMember.ReadWrite.All",
+    "Organization.Read.All",
     "PrivilegedAccess.ReadWrite.AzureAD",
     "RoleAssignmentSchedule.Read.Directory",
     "RoleAssignmentSchedule.ReadWrite.Directory",
@@ -96,6 +98,18 @@ mod tests {
             ("https://graph.microsoft.com/User.Read", graph(), vec!["User.Read".to_owned()]),
         ] {
             assert_eq!(wish(scope), Ok(Wish { audience, scopes }), "{scope}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_refusal_names_can_be_asked_for() {
+        use writ_core::permission::{Act, THINGS, permissions};
+        for thing in THINGS {
+            for act in [Act::Read, Act::Write] {
+                for name in permissions(thing, act).delegated {
+                    assert!(ALL.contains(name), "{name} is named in refusals and cannot be had");
+                }
+            }
         }
     }
 

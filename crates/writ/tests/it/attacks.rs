@@ -137,8 +137,8 @@ async fn queries_that_cannot_be_read_are_refused_and_say_why() {
         ("/policies/roleManagementPolicyAssignments?$filter=scopeId eq '/'", "MissingProvider"),
         ("/policies/roleManagementPolicies/nonsense", "MissingProvider"),
         (
-            "/roleManagement/directory/roleAssignmentApprovals",
-            "Resource not found for the segment 'roleAssignmentApprovals'.",
+            "/roleManagement/directory/roleAssignmentApproval",
+            "Resource not found for the segment 'roleAssignmentApproval'.",
         ),
         (
             "/roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on='everybody')",
@@ -220,7 +220,7 @@ async fn a_token_gives_no_more_than_its_permissions_and_a_403_lists_them() {
     );
     let (before, head) = (house.rights(), house.engine.head());
     let said = dana.post("/v1.0/groups", json!({"displayName": "Mine", "mailEnabled": false})).await.refused();
-    assert!(said.starts_with("403 UnknownError: ") && said.contains("Group.ReadWrite.All"), "{said}");
+    assert!(said.starts_with("403 Authorization_RequestDenied: ") && said.contains("Group.ReadWrite.All"), "{said}");
     assert!(house.rights() == before && house.engine.head() == head);
 }
 

@@ -240,3 +240,25 @@ async fn links_name_the_host_that_was_asked_whichever_way_it_was_named() {
     }
     assert!(dana.get("http://user@writ.example/v1.0/users").await.refused().starts_with("400 "));
 }
+
+#[tokio::test]
+async fn approvals_are_the_same_in_both_of_graphs_versions() {
+    let house = House::new().await;
+    let (ana, ben) = (house.signed_in(ANA).await, house.signed_in(BEN).await);
+    let id = ana.post(REQUESTS, activation("PT1H")).await.is(201)["id"].as_str().unwrap().to_owned();
+    for below in [
+        "filterByCurrentUser(on='approver')?$expand=steps".to_owned(),
+        format!("{id}?$expand=steps"),
+        format!("{id}/steps"),
+        format!("{id}/steps/{id}"),
+    ] {
+        let path = format!("roleManagement/directory/roleAssignmentApprovals/{below}");
+        let (v1, beta) = (ben.get(&format!("/v1.0/{path}")).await, ben.get(&format!("/beta/{path}")).await);
+        assert_eq!((v1.status.as_u16(), beta.status.as_u16()), (200, 200), "{path}");
+        assert_eq!(v1.text.replace("/v1.0/", "/beta/"), beta.text);
+    }
+    let step = format!("/v1.0/roleManagement/directory/roleAssignmentApprovals/{id}/steps/{id}");
+    ben.patch(&step, json!({"reviewResult": "Approve", "justification": "go on"})).await.is(204);
+    let said = ben.patch(&step, json!({"reviewResult": "Approve", "justification": "again"})).await.refused();
+    assert!(said.starts_with("409 "), "{said}");
+}

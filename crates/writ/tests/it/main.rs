@@ -7,3 +7,4 @@ mod cli;
 mod elevation;
 mod house;
 mod noise;
+mod permissions;

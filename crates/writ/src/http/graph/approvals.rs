@@ -112,16 +112,14 @@ const PATH: &str = "roleManagement/directory/roleAssignmentApprovals";
 
 /// What is offered.
 pub const ROUTES: &[Route] = &[
-    Route::get(PATH, |ask| list(ask, Whose::Everybody)).beta(),
+    Route::get(PATH, |ask| list(ask, Whose::Everybody)),
     Route::get("roleManagement/directory/roleAssignmentApprovals/filterByCurrentUser(on)", |ask| {
         list(ask, ask.current_user(&["approver", "target", "createdBy"])?)
-    })
-    .beta(),
-    Route::get("roleManagement/directory/roleAssignmentApprovals/{id}", one).beta(),
-    Route::get("roleManagement/directory/roleAssignmentApprovals/{id}/{link}", one).beta(),
-    Route::get("roleManagement/directory/roleAssignmentApprovals/{id}/steps/{step}", step).beta(),
-    Route::patch("roleManagement/directory/roleAssignmentApprovals/{id}/steps/{step}", |ask| Box::pin(decide(ask)))
-        .beta(),
+    }),
+    Route::get("roleManagement/directory/roleAssignmentApprovals/{id}", one),
+    Route::get("roleManagement/directory/roleAssignmentApprovals/{id}/{link}", one),
+    Route::get("roleManagement/directory/roleAssignmentApprovals/{id}/steps/{step}", step),
+    Route::patch("roleManagement/directory/roleAssignmentApprovals/{id}/steps/{step}", |ask| Box::pin(decide(ask))),
 ];
 
 fn list(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {

@@ -2,6 +2,7 @@
 //! Who asks is established before anything is looked up, so a stranger learns nothing, not even which paths exist.
 
 use super::ask::{Answer, Ask, Moment};
+use super::permissions;
 use super::route::{Handler, Refused, Route, Verb, find, segments};
 use crate::engine::fresh_id;
 use crate::http::problem::{Ids, Problem};
@@ -13,6 +14,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use writ_core::command::Caller;
+use writ_core::permission::permitted;
 
 /// One of Graph's versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +149,13 @@ pub async fn answer(incoming: Incoming) -> Result<Answer, Problem> {
         Refused::Segment(segment) => Problem::unknown_segment(&segment),
         Refused::Method => Problem::method_not_allowed(&method),
     })?;
+    let own = found
+        .parameters
+        .iter()
+        .any(|(name, id)| *name == "id" && id.parse().ok() == caller.principal && caller.principal.is_some());
+    if let Some((thing, act)) = permissions::needed(found.route, own) {
+        permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
+    }
     let base = format!("{origin}/{}", version.segment());
     let ask = Ask {
         moment: Moment { state: app.engine.state(), now: app.engine.now(), me: caller.principal },

@@ -20,6 +20,7 @@ pub mod instances;
 pub mod odata;
 pub mod organization;
 pub mod page;
+pub mod permissions;
 pub mod policies;
 pub mod policy_rules;
 pub mod role_definitions;

@@ -59,12 +59,12 @@ impl Row for Organization<'_> {
 pub const ROUTES: &[Route] = &[Route::get("organization", list), Route::get("organization/{id}", one)];
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
-    ask.reads(Query::Directory)?;
+    ask.reads(Query::Organization)?;
     ask.list(&ORGANIZATION, "organization", |_, _| std::iter::once(Organization(&ask.moment)))
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {
-    ask.reads(Query::Directory)?;
+    ask.reads(Query::Organization)?;
     let own = ask.id_at::<writ_core::ids::TenantId>("id")? == ask.moment.state.tenant;
     if !own {
         return Err(ask.missing("id"));

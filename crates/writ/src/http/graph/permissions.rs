@@ -1,0 +1,51 @@
+//! Which permission each route asks for: what a path is about, and whether it is looked at or changed. The lists of
+//! permissions, and the judgement, are the core's.
+//!
+//! Always: a path that is not known here asks for the most there is, so a new route is closed until it is named.
+
+use super::route::{Route, Verb};
+use writ_core::permission::{Act, Thing};
+
+/// Functions and actions that are called with POST and change nothing.
+const LOOKING: &[&str] =
+    &["getByIds", "checkMemberGroups", "checkMemberObjects", "getMemberGroups", "getMemberObjects", "writ.explain"];
+
+/// What a route asks for, `own` telling whether its `{id}` is the caller; `None` for a batch, whose requests ask one
+/// by one.
+pub fn needed(route: &Route, own: bool) -> Option<(Thing, Act)> {
+    let mut path = route.path.split('/');
+    let (first, second, third) = (path.next().unwrap_or_default(), path.next(), path.next());
+    let last = route.path.rsplit('/').next().unwrap_or_default();
+    let act = if route.verb == Verb::Get || LOOKING.contains(&last) { Act::Read } else { Act::Write };
+    // A function's name stands before its parameters: `directoryRoles(roleTemplateId)`.
+    let thing = match (first.split('(').next().unwrap_or_default(), second.unwrap_or_default()) {
+        ("$batch", _) => return None,
+        ("me", _) => Thing::Profile,
+        ("users", _) if own && act == Act::Read => Thing::Profile,
+        ("users", _) => Thing::Users,
+        ("groups", _) if third == Some("members") => Thing::Members,
+        ("groups", _) => Thing::Groups,
+        ("directory", "administrativeUnits") if route.path.contains("scopedRoleMembers") => Thing::Roles,
+        ("directory", "administrativeUnits") => Thing::Units,
+        ("devices", _) => Thing::Devices,
+        ("organization", _) => Thing::Organization,
+        ("servicePrincipals" | "applications" | "oauth2PermissionGrants", _) => Thing::Programs,
+        ("directoryRoles" | "directoryRoleTemplates", _) => Thing::Roles,
+        ("roleManagement", "directory") => roles(third.unwrap_or_default()),
+        ("policies", "roleManagementPolicies" | "roleManagementPolicyAssignments") => Thing::Rules,
+        ("auditLogs", _) => Thing::Audit,
+        ("directoryObjects", _) => Thing::Objects,
+        _ => return Some((Thing::Objects, Act::Write)),
+    };
+    Some((thing, act))
+}
+
+fn roles(collection: &str) -> Thing {
+    match collection {
+        "roleAssignmentApprovals" => Thing::Approvals,
+        _ if collection.starts_with("roleEligibilitySchedule") => Thing::Eligibilities,
+        _ if collection.starts_with("roleAssignmentSchedule") => Thing::Assignments,
+        // Definitions, plain assignments, transitive ones.
+        _ => Thing::Roles,
+    }
+}

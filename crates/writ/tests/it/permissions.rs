@@ -1,0 +1,96 @@
+//! Permissions, route by route: without one of those a route asks for, it is refused and names them; with any one of
+//! them, the least too, it is not refused for want of a permission.
+
+use crate::callers::{body, house, method, path};
+use crate::house::{BEN, Client, DANA, House, Reply};
+use std::collections::BTreeSet;
+use writ::http::graph::dispatch::ALL;
+use writ::http::graph::permissions::needed;
+use writ::http::graph::route::Route;
+use writ_core::permission::{THINGS, permissions};
+
+/// What a 403 for want of a permission says, in each part's own words.
+const WANTING: [&str; 4] = [
+    "missing permission scope",
+    "Valid permissions not present. User needs one of the following permissions for this action : ",
+    "does not have required MSGraph permissions",
+    "The token lacks the permission: one of ",
+];
+
+fn wanting(reply: &Reply) -> bool {
+    reply.status == 403 && WANTING.iter().any(|words| reply.text.contains(words))
+}
+
+async fn asks(client: &Client, route: &Route, path: &str) -> Reply {
+    let version = if route.versions == writ::http::graph::route::Versions::Beta { "beta" } else { "v1.0" };
+    client.send(method(route.verb), &format!("/{version}/{path}"), body(route.verb, route.path)).await
+}
+
+/// Whoever may do the most at this route: an approver at approvals, else the administrator.
+async fn able(house: &House, route: &Route, scopes: &[&str]) -> Client {
+    let who = if route.path.contains("Approvals") { BEN } else { DANA };
+    house.signed_in_with(who, scopes, true).await
+}
+
+fn routes() -> impl Iterator<Item = &'static Route> {
+    ALL.iter().copied().flatten().filter(|r| needed(r, false).is_some())
+}
+
+#[tokio::test]
+async fn a_route_without_its_permission_names_all_that_would_do_and_those_there_are() {
+    let (house, _, ask) = house().await;
+    let every: BTreeSet<&str> =
+        THINGS.iter().flat_map(|t| permissions(*t, writ_core::permission::Act::Read).delegated).copied().collect();
+    for route in routes() {
+        let (thing, act) = needed(route, false).expect("filtered");
+        let would = permissions(thing, act).delegated;
+        // Everything that is only for looking at something else.
+        let others: Vec<&str> = every.iter().filter(|name| !would.contains(name)).copied().collect();
+        for has in [&others[..], &[]] {
+            let client = able(&house, route, has).await;
+            let before = house.rights();
+            let reply = asks(&client, route, &path(&house, &ask, route.path)).await;
+            assert!(wanting(&reply), "{} with {has:?}: {} {}", reply.asked, reply.status, reply.text);
+            let said = reply.refused();
+            for name in would {
+                assert!(said.contains(name), "{} does not name {name}: {said}", route.path);
+            }
+            let told = if has.is_empty() { "The token has: none." } else { "The token has: " };
+            assert!(said.contains(told), "{said}");
+            assert!(house.rights() == before, "{} changed something", route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_one_permission_of_a_route_is_enough_the_least_one_too() {
+    let (mut house, _, mut ask) = house().await;
+    for route in routes() {
+        let (thing, act) = needed(route, false).expect("filtered");
+        for name in permissions(thing, act).delegated {
+            let before = house.rights();
+            let client = able(&house, route, &[name]).await;
+            let reply = asks(&client, route, &path(&house, &ask, route.path)).await;
+            assert!(!wanting(&reply), "{} with {name}: {}", reply.asked, reply.text);
+            assert!(reply.status != 401 && !reply.status.is_server_error(), "{}: {}", reply.asked, reply.text);
+            if house.rights() != before {
+                (house, _, ask) = crate::callers::house().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_the_permission_and_without_a_role_lists_show_ones_own() {
+    let (house, _, _) = house().await;
+    let (name, list) =
+        ("RoleEligibilitySchedule.Read.Directory", "/v1.0/roleManagement/directory/roleEligibilitySchedules");
+    let ana = house.signed_in_with(crate::house::ANA, &[name], true).await;
+    let rows = ana.get(list).await.list();
+    assert!(rows.len() == 1 && rows[0]["principalId"] == serde_json::json!(crate::house::ANA), "{rows:?}");
+    // The same permission opens nothing of assignments.
+    let other = "/v1.0/roleManagement/directory/roleAssignmentSchedules";
+    assert!(ana.get(other).await.refused().starts_with("403 UnknownError: "));
+    let eve = house.signed_in_with(crate::house::EVE, &[name], true).await;
+    assert!(eve.get(list).await.list().is_empty());
+}
