@@ -7,9 +7,11 @@
 mod engine;
 mod holds;
 mod host;
+mod http;
 mod limits;
 mod population;
 mod report;
+mod world;
 
 use report::{Failed, Report};
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 type Section = fn(&mut Report) -> Result<(), Failed>;
 
 const SECTIONS: &[(&str, Section)] =
-    &[("limits", limits::run), ("holds", holds::run), ("engine", engine::run), ("host", host::run)];
+    &[("limits", limits::run), ("holds", holds::run), ("engine", engine::run), ("http", http::run), ("host", host::run)];
 
 fn main() -> Result<ExitCode, Failed> {
     let mut words = std::env::args();

@@ -1,0 +1,433 @@
+//! Graph over HTTP with a real token, in a large organisation: single reads beside a handler that only checks the
+//! token, filtered first pages, deep pages, activations, audit records.
+//!
+//! Always: the client is in this process and takes its share of the machine, of both the figure and its limit.
+
+use crate::limits;
+use crate::population::{EACH, Population};
+use crate::report::{Failed, Report, Times, count, middle, span};
+use crate::world::World;
+use serde_json::{Value as Json, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use writ::http::graph::ids;
+use writ_core::ids::{PrincipalId, RoleId};
+use writ_core::role;
+use writ_core::rules::RuleChange;
+use writ_core::scope::Scope;
+use writ_core::time::{Span, Time};
+
+const PEOPLE: u32 = 100_000;
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_millis(700);
+/// How many ask single reads at the same time.
+const CALLERS: usize = 16;
+const PAGE_TARGET: Duration = Duration::from_millis(10);
+const SHARE_TARGET: f64 = 0.5;
+/// How far into a list a deep page lies, in pages.
+const DEEP: usize = 200;
+
+/// The request line's target for the nth request.
+type Ask = Arc<dyn Fn(u32) -> String + Send + Sync>;
+
+pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
+    let folder = limits::folder()?;
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let world = World::open(folder.path(), PEOPLE).await?;
+        let token = world.token(world.administrator).await?;
+        let made = activations(report, &world).await?;
+        singles(report, &world, &token, &made).await?;
+        pages(report, &world, &token).await?;
+        deep(report, &world, &token).await?;
+        audit(report, &world, &token).await?;
+        world.close().await;
+        Ok(())
+    })
+}
+
+fn met(yes: bool) -> String {
+    if yes { "met" } else { "**missed**" }.to_owned()
+}
+
+/// Numbers in no order.
+fn anyone(n: u32) -> u32 {
+    n.wrapping_mul(2_654_435_761) % PEOPLE
+}
+
+const ROLES: &str = "/v1.0/roleManagement/directory";
+
+async fn singles(report: &mut Report, world: &World, token: &str, request: &str) -> Result<(), Failed> {
+    let title = format!("Single reads: {} people, {} eligibilities, {CALLERS} callers", PEOPLE, PEOPLE * EACH);
+    report.section(&title, &["what", "a second", "p99", "of a handler that only checks the token", "target", ""]);
+    let population = Arc::new(Population::of(PEOPLE));
+    let of = |f: fn(&Population, u32) -> String| -> Ask {
+        let population = Arc::clone(&population);
+        Arc::new(move |n| f(&population, anyone(n)))
+    };
+    let tenant = world.tenant;
+    let (roles, request) = (population.roles.clone(), request.to_owned());
+    let policy: Ask = Arc::new(move |n| {
+        let role = roles[n as usize % roles.len()];
+        let id = ids::policy("DirectoryRole", tenant, role);
+        format!("/v1.0/policies/roleManagementPolicies/{id}?$expand=rules")
+    });
+    let asks: Vec<(&str, Ask)> = vec![
+        ("user", of(|p, n| format!("/v1.0/users/{}", p.person(n)))),
+        ("role definition", of(|p, n| format!("{ROLES}/roleDefinitions/{}", p.roles[n as usize % p.roles.len()]))),
+        (
+            "eligibility in force",
+            of(|p, n| {
+                let id = ids::eligibility(p.person(n), p.target(n, n % EACH));
+                format!("{ROLES}/roleEligibilityScheduleInstances/{id}")
+            }),
+        ),
+        ("request", Arc::new(move |_| format!("{ROLES}/roleAssignmentScheduleRequests/{request}"))),
+        ("policy with its 17 rules", policy),
+        ("/me", Arc::new(|_| "/v1.0/me".to_owned())),
+    ];
+    let nothing: Ask = Arc::new(|_| "/trivial".to_owned());
+    for (what, ask) in asks {
+        let (mut rates, mut limits, mut all) = (Vec::new(), Vec::new(), Times::default());
+        for _ in 0..ROUNDS {
+            limits.push(rate(world.trivial, token, &nothing, CALLERS, ROUND).await?.0);
+            let (rate, times) = rate(world.server, token, &ask, CALLERS, ROUND).await?;
+            rates.push(rate);
+            all.join(times);
+        }
+        let (rate, limit) = (middle(rates), middle(limits));
+        report.row(&[
+            what.to_owned(),
+            count(rate),
+            span(all.within(0.99)),
+            format!("{:.2} × {}", rate / limit, count(limit)),
+            format!("{SHARE_TARGET} ×"),
+            met(rate / limit >= SHARE_TARGET),
+        ]);
+    }
+    Ok(())
+}
+
+async fn pages(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
+    report.section("Filtered first pages, one caller", &["what", "rows", "median", "p99", "target", ""]);
+    let population = Arc::new(Population::of(PEOPLE));
+    let with = |list: &'static str, f: fn(PrincipalId, RoleId, Scope, u32) -> String| -> Ask {
+        let population = Arc::clone(&population);
+        Arc::new(move |n| {
+            let (person, nth) = (anyone(n), n % EACH);
+            let target = population.target(person, nth);
+            format!("{list}?{}", encoded(&f(population.person(person), target.role_id(), target.scope(), person)))
+        })
+    };
+    const INSTANCES: &str = "/v1.0/roleManagement/directory/roleEligibilityScheduleInstances";
+    const SCHEDULES: &str = "/v1.0/roleManagement/directory/roleEligibilitySchedules";
+    const ACTIVE: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleInstances";
+    const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
+    const DEFINITIONS: &str = "/v1.0/roleManagement/directory/roleDefinitions";
+    const USERS: &str = "/v1.0/users";
+    let asks: Vec<(&str, Ask)> = vec![
+        ("eligible: no filter", with(INSTANCES, |_, _, _, _| "$top=100".to_owned())),
+        ("eligible: principalId eq", with(INSTANCES, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
+        ("eligible: roleDefinitionId eq", with(INSTANCES, |_, r, _, _| format!("$filter=roleDefinitionId eq '{r}'"))),
+        ("eligible: directoryScopeId eq", with(INSTANCES, |_, _, s, _| format!("$filter=directoryScopeId eq '{s}'"))),
+        (
+            "eligible: role and scope",
+            with(INSTANCES, |_, r, s, _| format!("$filter=roleDefinitionId eq '{r}' and directoryScopeId eq '{s}'")),
+        ),
+        (
+            "eligible: principal, role and scope, expanded",
+            with(INSTANCES, |p, r, s, _| {
+                format!(
+                    "$filter=principalId eq '{p}' and roleDefinitionId eq '{r}' and directoryScopeId eq '{s}'\
+                     &$expand=principal,roleDefinition($select=displayName)"
+                )
+            }),
+        ),
+        (
+            "eligible: role, newest first, $count",
+            with(INSTANCES, |_, r, _, _| {
+                format!("$filter=roleDefinitionId eq '{r}'&$orderby=startDateTime desc&$count=true")
+            }),
+        ),
+        ("eligible: $count, no filter", with(INSTANCES, |_, _, _, _| "$count=true&$top=5".to_owned())),
+        ("eligible schedules: status eq", with(SCHEDULES, |_, _, _, _| "$filter=status eq 'Provisioned'".to_owned())),
+        ("eligible schedules: $count", with(SCHEDULES, |_, _, _, _| "$count=true&$top=5".to_owned())),
+        ("active: principalId eq", with(ACTIVE, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
+        ("active: roleDefinitionId eq", with(ACTIVE, |_, r, _, _| format!("$filter=roleDefinitionId eq '{r}'"))),
+        ("active: directoryScopeId eq", with(ACTIVE, |_, _, s, _| format!("$filter=directoryScopeId eq '{s}'"))),
+        ("requests: status eq, pending", with(REQUESTS, |_, _, _, _| "$filter=status eq 'PendingApproval'".to_owned())),
+        ("requests: status eq, done", with(REQUESTS, |_, _, _, _| "$filter=status eq 'Provisioned'".to_owned())),
+        ("requests: principalId eq", with(REQUESTS, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
+        ("roles: displayName eq", with(DEFINITIONS, |_, _, _, _| "$filter=displayName eq 'Global Reader'".to_owned())),
+        ("users: startswith displayName", with(USERS, |_, _, _, n| format!("$filter=startswith(displayName,'person {n}')"))),
+        ("users: userPrincipalName eq", with(USERS, |_, _, _, n| format!("$filter=userPrincipalName eq 'person.{n}@bench.example'"))),
+        ("users: $search, rare word", with(USERS, |_, _, _, n| format!("$search=\"displayName:{n}\""))),
+        ("users: $search, everybody's word", with(USERS, |_, _, _, _| "$search=\"displayName:person\"".to_owned())),
+        ("users: $orderby=displayName", with(USERS, |_, _, _, _| "$orderby=displayName".to_owned())),
+        ("users: $count", with(USERS, |_, _, _, _| "$count=true&$top=10".to_owned())),
+        ("groups: first page", with("/v1.0/groups", |_, _, _, _| "$top=10".to_owned())),
+    ];
+    for (what, ask) in asks {
+        let rows = value(&get(world.server, token, &ask(1)).await?).len();
+        let (_, mut times) = rate(world.server, token, &ask, 1, ROUND).await?;
+        let p99 = times.within(0.99);
+        report.row(&[
+            what.to_owned(),
+            rows.to_string(),
+            span(times.within(0.5)),
+            span(p99),
+            format!("< {}", span(PAGE_TARGET)),
+            met(p99 < PAGE_TARGET),
+        ]);
+    }
+    Ok(())
+}
+
+async fn deep(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
+    let title = format!("Page {DEEP} beside page 1, 100 rows each, one caller");
+    report.section(&title, &["list", "page 1, median", "deep, median", "target", ""]);
+    let role = world.population.roles[0];
+    let lists = [
+        ("eligible", format!("{ROLES}/roleEligibilityScheduleInstances?$top=100")),
+        ("eligible, in the tenant", filtered("roleEligibilityScheduleInstances", "directoryScopeId eq '/'", 100)),
+        (
+            "eligible, for a role, 20 rows",
+            filtered("roleEligibilityScheduleInstances", &format!("roleDefinitionId eq '{role}'"), 20),
+        ),
+        ("active, for a scope, 1 row", filtered("roleAssignmentScheduleInstances", "directoryScopeId eq '/'", 1)),
+        ("users", "/v1.0/users?$top=100".to_owned()),
+        ("users by name", "/v1.0/users?$top=100&$orderby=displayName".to_owned()),
+        ("users whose name begins", format!("/v1.0/users?{}", encoded("$top=100&$filter=startswith(displayName,'p')"))),
+    ];
+    for (what, first) in lists {
+        let mut at = first.clone();
+        for _ in 1..DEEP {
+            let page = get(world.server, token, &at).await?;
+            let next = page["@odata.nextLink"].as_str().ok_or("the list ended too soon")?;
+            at = next.find("/v1.0").map(|from| next[from..].to_owned()).ok_or("an odd link")?;
+        }
+        let (mut ones, mut deeps) = (Times::default(), Times::default());
+        for _ in 0..ROUNDS {
+            let (first, at) = (first.clone(), at.clone());
+            ones.join(rate(world.server, token, &(Arc::new(move |_| first.clone()) as Ask), 1, ROUND / 2).await?.1);
+            deeps.join(rate(world.server, token, &(Arc::new(move |_| at.clone()) as Ask), 1, ROUND / 2).await?.1);
+        }
+        let (one, deep) = (ones.within(0.5), deeps.within(0.5));
+        // A tenth is within what the machine's other work does to two equal figures.
+        let same = deep.as_secs_f64() <= one.as_secs_f64() * 1.1;
+        report.row(&[what.to_owned(), span(one), span(deep), "≤ 1.1 × page 1".to_owned(), met(same)]);
+    }
+    Ok(())
+}
+
+fn filtered(list: &str, filter: &str, top: u32) -> String {
+    format!("{ROLES}/{list}?{}", encoded(&format!("$top={top}&$filter={filter}")))
+}
+
+/// Activations as clients ask for them; gives the id of one request.
+async fn activations(report: &mut Report, world: &World) -> Result<String, Failed> {
+    report.section("selfActivate, answered when durable", &["callers", "a second", "median", "p99"]);
+    let role = role::built_in().into_iter().find(|role| role.name == "Reports Reader").ok_or("no such role")?.id;
+    let first = world.population.roles.iter().position(|one| *one == role).ok_or("no such role")? as u32;
+    let step = world.population.roles.len() as u32;
+    let changes = vec![RuleChange::ActivationEnablement { mfa: true, reason: true, ticket: true }];
+    world.rules(role, changes).await?;
+    // Whoever is a multiple of three holds their first role already.
+    let eligible: Vec<u32> = (0..).map(|n| first + n * step).filter(|n| n % 3 != 0).take(64).collect();
+    let mut made = String::new();
+    for callers in [1, 64] {
+        let mut tasks = tokio::task::JoinSet::new();
+        let begun = Instant::now();
+        for number in &eligible[..callers] {
+            let person = world.population.person(*number);
+            let (token, server) = (world.token(person).await?, world.server);
+            tasks.spawn(async move { on_and_off(server, &token, person, role).await });
+        }
+        let mut all = Times::default();
+        while let Some(done) = tasks.join_next().await {
+            let (times, last) = done??;
+            all.join(times);
+            made = last;
+        }
+        let rate = all.count() as f64 / begun.elapsed().as_secs_f64();
+        report.row(&[callers.to_string(), count(rate), span(all.within(0.5)), span(all.within(0.99))]);
+    }
+    Ok(made)
+}
+
+/// Activates and gives up in turns; only activating is timed, and both count in the rate.
+async fn on_and_off(
+    server: SocketAddr,
+    token: &str,
+    person: PrincipalId,
+    role: RoleId,
+) -> Result<(Times, String), Failed> {
+    let list = format!("{ROLES}/roleAssignmentScheduleRequests");
+    let body = |action: &str| {
+        let mut body = json!({
+            "action": action, "principalId": person, "roleDefinitionId": role, "directoryScopeId": "/",
+            "justification": "replace the failed disk",
+        });
+        if action == "selfActivate" {
+            body["scheduleInfo"] = json!({"expiration": {"type": "afterDuration", "duration": "PT1H"}});
+            body["ticketInfo"] = json!({"ticketNumber": "CHG-417", "ticketSystem": "desk"});
+        }
+        body.to_string()
+    };
+    let (on, off) = (body("selfActivate"), body("selfDeactivate"));
+    let (on, off) = (post(&list, token, &on), post(&list, token, &off));
+    let mut client = Client::connect(server).await?;
+    let (mut times, mut made, begun) = (Times::default(), String::new(), Instant::now());
+    while begun.elapsed() < ROUND * 4 {
+        let one = Instant::now();
+        client.send(&on, 201).await?;
+        times.add(one.elapsed());
+        if made.is_empty() {
+            let answer: Json = serde_json::from_slice(client.body())?;
+            if answer["status"] != "Provisioned" {
+                return Err(format!("not activated: {answer}").into());
+            }
+            made = answer["id"].as_str().unwrap_or_default().to_owned();
+        }
+        client.send(&off, 201).await?;
+    }
+    Ok((times, made))
+}
+
+async fn audit(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
+    report.section("Audit records, one caller", &["what", "rows", "median", "p99", "target", ""]);
+    let since = Time::from_millis(world.now().millis() - Span::from_hours(24).millis());
+    let asks = [
+        ("the last 24 hours", format!("$filter=activityDateTime ge {since}")),
+        (
+            "the last 24 hours of one activity",
+            format!("$filter=activityDateTime ge {since} and activityDisplayName eq 'Add member to role completed (PIM activation)'"),
+        ),
+        ("newest ten", "$top=10&$orderby=activityDateTime desc".to_owned()),
+    ];
+    for (what, query) in asks {
+        let target = format!("/v1.0/auditLogs/directoryAudits?{}", encoded(&query));
+        let rows = value(&get(world.server, token, &target).await?).len();
+        let (_, mut times) = rate(world.server, token, &(Arc::new(move |_| target.clone()) as Ask), 1, ROUND).await?;
+        let p99 = times.within(0.99);
+        let target = format!("< {}", span(PAGE_TARGET));
+        report.row(&[
+            what.to_owned(),
+            rows.to_string(),
+            span(times.within(0.5)),
+            span(p99),
+            target,
+            met(p99 < PAGE_TARGET),
+        ]);
+    }
+    Ok(())
+}
+
+fn value(page: &Json) -> Vec<Json> {
+    page["value"].as_array().cloned().unwrap_or_default()
+}
+
+/// As browsers write it: blanks and quotes escaped.
+fn encoded(query: &str) -> String {
+    query.replace(' ', "%20").replace('\'', "%27").replace('"', "%22")
+}
+
+fn request(target: &str, token: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n").into_bytes()
+}
+
+fn post(target: &str, token: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+async fn get(server: SocketAddr, token: &str, target: &str) -> Result<Json, Failed> {
+    let mut client = Client::connect(server).await?;
+    client.send(&request(target, token), 200).await?;
+    Ok(serde_json::from_slice(client.body())?)
+}
+
+/// Asks over and over on so many connections.
+async fn rate(
+    server: SocketAddr,
+    token: &str,
+    ask: &Ask,
+    callers: usize,
+    round: Duration,
+) -> Result<(f64, Times), Failed> {
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let (ask, token) = (Arc::clone(ask), token.to_owned());
+        tasks.spawn(async move {
+            let mut client = Client::connect(server).await?;
+            let (mut times, mut n) = (Times::default(), caller as u32);
+            while begun.elapsed() < round {
+                let request = request(&ask(n), &token);
+                let one = Instant::now();
+                client.send(&request, 200).await?;
+                times.add(one.elapsed());
+                n = n.wrapping_add(callers as u32);
+            }
+            Ok::<Times, Failed>(times)
+        });
+    }
+    let mut all = Times::default();
+    while let Some(done) = tasks.join_next().await {
+        all.join(done??);
+    }
+    Ok((all.count() as f64 / begun.elapsed().as_secs_f64(), all))
+}
+
+/// One connection, one request at a time.
+struct Client {
+    stream: TcpStream,
+    answer: Vec<u8>,
+    body: usize,
+}
+
+impl Client {
+    async fn connect(server: SocketAddr) -> Result<Client, Failed> {
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream, answer: Vec::with_capacity(64 * 1024), body: 0 })
+    }
+
+    /// Errors: another status than this one, or an answer of unknown length.
+    async fn send(&mut self, request: &[u8], status: u16) -> Result<(), Failed> {
+        self.stream.write_all(request).await?;
+        self.answer.clear();
+        let mut whole = usize::MAX;
+        while self.answer.len() < whole {
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            if whole == usize::MAX
+                && let Some(end) = self.answer.windows(4).position(|w| w == b"\r\n\r\n")
+            {
+                let header = String::from_utf8_lossy(&self.answer[..end]).to_lowercase();
+                let named = header.lines().find_map(|line| line.strip_prefix("content-length:"));
+                let length: usize = named.ok_or("an answer without a length")?.trim().parse()?;
+                self.body = end + 4;
+                whole = self.body + length;
+            }
+        }
+        if self.answer.get(9..12) == Some(status.to_string().as_bytes()) {
+            return Ok(());
+        }
+        let (asked, told) = (String::from_utf8_lossy(request), String::from_utf8_lossy(&self.answer));
+        Err(format!("an unexpected answer to {}: {told}", asked.lines().next().unwrap_or_default()).into())
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.answer[self.body..]
+    }
+}
