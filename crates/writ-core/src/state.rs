@@ -10,7 +10,7 @@ use crate::ids::*;
 use crate::personal::Personal;
 use crate::role::Role;
 use crate::rules::{RuleChoice, Rules, Stage};
-use crate::scope::Target;
+use crate::scope::{Scope, Target};
 use crate::time::{Span, Time};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 mod apply;
 mod index;
+pub mod lookup;
 mod snapshot;
 pub use apply::Meta;
 
@@ -39,6 +40,10 @@ pub struct State {
     pub settings: Option<Settings>,
     /// Users, groups and programs.
     pub principals: OrdMap<PrincipalId, Arc<Principal>>,
+    /// Principals by name.
+    pub names: lookup::Names,
+    /// Principals that are disabled.
+    pub disabled: OrdSet<PrincipalId>,
     /// The principals of each person.
     pub persons: OrdMap<PersonId, OrdSet<PrincipalId>>,
     /// Users by user principal name, in lower case.
@@ -55,6 +60,10 @@ pub struct State {
     pub rules: OrdMap<RoleId, Arc<Rules>>,
     /// Eligibilities.
     pub eligibilities: OrdMap<EligibilityId, Arc<Eligibility>>,
+    /// Eligibilities by where they hold and for which role.
+    pub placed: OrdSet<(Scope, RoleId, EligibilityId)>,
+    /// When eligibilities made for later begin.
+    pub opening: OrdSet<(Time, EligibilityId)>,
     /// Assignments, standing and activated.
     pub assignments: OrdMap<AssignmentId, Arc<Assignment>>,
     /// What each principal is eligible for and assigned, directly.
@@ -324,6 +333,8 @@ impl State {
             at: Time::default(),
             settings: None,
             principals: OrdMap::new(),
+            names: lookup::Names::default(),
+            disabled: OrdSet::new(),
             persons: OrdMap::new(),
             upns: OrdMap::new(),
             groups_of: OrdMap::new(),
@@ -332,6 +343,8 @@ impl State {
             roles: OrdMap::new(),
             rules: OrdMap::new(),
             eligibilities: OrdMap::new(),
+            placed: OrdSet::new(),
+            opening: OrdSet::new(),
             assignments: OrdMap::new(),
             held: OrdMap::new(),
             holders: OrdSet::new(),
@@ -370,7 +383,6 @@ impl State {
 
     /// A scope in words: `tenant`, a unit's name, an object's name.
     pub fn scope_name(&self, scope: crate::scope::Scope) -> String {
-        use crate::scope::Scope;
         match scope {
             Scope::Tenant => "tenant".into(),
             Scope::Unit(id) => self.units.get(&id).map_or_else(|| alloc::format!("{id}"), |u| u.name.clone()),

@@ -48,7 +48,7 @@ impl State {
                 let kind = Kind::User(User { person: *person, upn: upn.clone(), emergency: *emergency });
                 let p = Principal { id: *user, name: name.clone(), enabled: true, created: at, kind };
                 self.renaming(&[*person], |s| {
-                    s.principals.insert(*user, Arc::new(p));
+                    s.put_principal(p);
                     s.index_user(*user);
                 });
             }
@@ -82,7 +82,7 @@ impl State {
                     owners: owners.iter().copied().collect(),
                 });
                 let p = Principal { id: *group, name: name.clone(), enabled: true, created: at, kind };
-                self.principals.insert(*group, Arc::new(p));
+                self.put_principal(p);
                 for member in members {
                     self.join_group(*group, *member);
                 }
@@ -98,7 +98,7 @@ impl State {
             Event::ServiceCreated { service, name, app } => {
                 let kind = Kind::Service(Service { app: *app });
                 let p = Principal { id: *service, name: name.clone(), enabled: true, created: at, kind };
-                self.principals.insert(*service, Arc::new(p));
+                self.put_principal(p);
             }
             Event::MemberAdded { group, member } => self.join_group(*group, *member),
             Event::MemberRemoved { group, member } => self.leave_group(*group, *member),
@@ -498,7 +498,7 @@ impl State {
         let persons: Vec<PersonId> = self.person_of(id).into_iter().collect();
         self.renaming(&persons, |s| {
             s.unindex_user(id);
-            s.principals.remove(&id);
+            s.take_principal(id);
             // The last principal of a person takes the person's account mappings along.
             for person in &persons {
                 if !s.persons.contains_key(person) {

@@ -9,6 +9,10 @@ impl State {
         if let Some(end) = e.ends {
             self.timers.insert((end, Timer::EndEligibility(e.id)));
         }
+        if e.starts > e.changed.unwrap_or(e.made) {
+            self.opening.insert((e.starts, e.id));
+        }
+        self.placed.insert((e.target.scope(), e.target.role_id(), e.id));
         self.note_holder(e.target.role_id(), e.principal);
         let e = Arc::new(e);
         self.with_held(e.principal, |h| h.eligibilities.push(e.clone()));
@@ -21,6 +25,8 @@ impl State {
         if let Some(end) = e.ends {
             take(&mut self.timers, &(end, Timer::EndEligibility(id)));
         }
+        take(&mut self.opening, &(e.starts, id));
+        self.placed.remove(&(e.target.scope(), e.target.role_id(), id));
         self.with_held(e.principal, |h| h.eligibilities.retain(|x| x.id != id));
         self.check_holder(e.target.role_id(), e.principal);
         Some(e)
@@ -135,7 +141,7 @@ impl State {
         if let Some(p) = self.principals.get(&id) {
             let mut p = Principal::clone(p);
             change(&mut p);
-            self.principals.insert(id, Arc::new(p));
+            self.put_principal(p);
         }
     }
 

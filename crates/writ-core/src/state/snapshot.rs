@@ -81,7 +81,7 @@ impl State {
             }
             let persons: Vec<PersonId> = p.person().into_iter().collect();
             s.renaming(&persons, |s| {
-                s.principals.insert(id, Arc::new(p));
+                s.put_principal(p);
                 s.index_user(id);
             });
         }
