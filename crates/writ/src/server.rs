@@ -79,6 +79,7 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
         public: settings.url.as_deref().map(Into::into),
         tls: tls.is_some(),
         behind_proxy: settings.behind_proxy,
+        throttle: Arc::default(),
     };
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = axum_server::Handle::new();

@@ -90,6 +90,32 @@ impl Problem {
         )
     }
 
+    /// 406: the caller accepts no form that an answer can have.
+    pub fn not_acceptable(accepted: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "BadRequest",
+            format!(
+                "A supported MIME type could not be found that matches the acceptable MIME types for the request. The \
+                 supported type(s) 'application/json' do not match any of the acceptable MIME types '{}'.",
+                shown(accepted)
+            ),
+        )
+    }
+
+    /// 415: a body in another form than JSON.
+    pub fn unsupported_media_type(sent: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "BadRequest",
+            format!(
+                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
+                 JSON format. The Content-Type is '{}'; it must be application/json.",
+                shown(sent)
+            ),
+        )
+    }
+
     /// 413: the body is larger than the bound.
     pub fn too_large(bytes_max: usize) -> Self {
         Self::new(
@@ -141,6 +167,11 @@ impl Problem {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The seconds to wait before asking again, if waiting helps.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// Graph's code, not wrapped.

@@ -6,6 +6,7 @@
 //! cached or framed unless a page says otherwise.
 
 use super::graph::page::PageKey;
+use super::graph::throttle::Throttle;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
 use crate::connectors::hosts::Hosts;
 use crate::engine::Engine;
@@ -45,6 +46,8 @@ pub struct App {
     pub tls: bool,
     /// Whether a proxy in front says where requests come from. Without one, nobody is believed who says so.
     pub behind_proxy: bool,
+    /// How much one caller may ask of Graph's routes.
+    pub throttle: Arc<Throttle>,
 }
 
 /// All routes, in what every request passes through.
@@ -112,7 +115,7 @@ async fn around(State(now): State<Now>, mut request: Request, next: Next) -> Res
     } else {
         tracing::debug!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request answered");
     }
-    headers(&mut response, &ids);
+    headers(&mut response, &ids, now());
     response
 }
 
@@ -148,8 +151,11 @@ const CAREFUL: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-fn headers(response: &mut Response, ids: &Ids) {
+fn headers(response: &mut Response, ids: &Ids, now: Time) {
     let headers = response.headers_mut();
+    if let Some(date) = http_date(now) {
+        headers.entry(header::DATE).or_insert(date);
+    }
     for (name, id) in [(REQUEST_ID, &ids.request), (CLIENT_REQUEST_ID, &ids.client)] {
         if let Ok(value) = HeaderValue::from_str(id) {
             headers.insert(name, value);
@@ -158,6 +164,13 @@ fn headers(response: &mut Response, ids: &Ids) {
     for (name, value) in CAREFUL {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+}
+
+/// A moment as RFC 9110 (section 5.6.7) writes it in headers.
+fn http_date(at: Time) -> Option<HeaderValue> {
+    let at = jiff::Timestamp::from_millisecond(at.millis()).ok()?;
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+    HeaderValue::from_str(&text).ok()
 }
 
 #[cfg(test)]
@@ -207,6 +220,7 @@ mod tests {
             assert_eq!(json["error"]["innerError"]["client-request-id"], "mine");
             assert_eq!(json["error"]["innerError"]["request-id"], headers["request-id"].to_str().unwrap());
             assert_eq!(headers["x-content-type-options"], "nosniff");
+            assert_eq!(headers["date"], "Wed, 09 Sep 2026 14:01:18 GMT");
         }
     }
 

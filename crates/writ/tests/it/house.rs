@@ -121,6 +121,7 @@ impl House {
             public: None,
             tls: false,
             behind_proxy: false,
+            throttle: Arc::default(),
         };
         let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
         let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };

@@ -2,9 +2,11 @@
 //! command line.
 
 mod attacks;
+mod batch;
 mod callers;
 mod cli;
 mod elevation;
 mod house;
 mod noise;
 mod permissions;
+mod throttling;

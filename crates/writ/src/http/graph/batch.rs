@@ -5,7 +5,8 @@
 
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::{Fields, JsonBody};
-use super::dispatch::{Incoming, again, answer};
+use super::dispatch::{Answered, Incoming, again, answer};
+use super::route::segments;
 use crate::http::problem::{Problem, shown};
 use axum::body::Bytes;
 use http::StatusCode;
@@ -34,15 +35,24 @@ async fn run(ask: &Ask) -> Written {
     for part in parts {
         let failed = part.after.iter().any(|id| !statuses.iter().any(|(i, s)| i == id && s.is_success()));
         let result = if failed {
-            Err(Problem::new(
-                StatusCode::FAILED_DEPENDENCY,
-                "FailedDependency",
-                "A request that this one depends on was not answered with success.",
-            ))
+            let why = "A request that this one depends on was not answered with success.";
+            Answered {
+                told: Vec::new(),
+                result: Err(Problem::new(StatusCode::FAILED_DEPENDENCY, "FailedDependency", why)),
+            }
         } else {
-            one(ask, &part).await
+            one(ask, &part).await.unwrap_or_else(|problem| Answered { told: Vec::new(), result: Err(problem) })
         };
-        let (status, body) = match result {
+        let mut headers = json!({"Content-Type": "application/json", "Cache-Control": "no-store"});
+        for (name, value) in result.told {
+            headers[name] = json!(value);
+        }
+        if let Err(problem) = &result.result
+            && let Some(seconds) = problem.retry_after()
+        {
+            headers["Retry-After"] = json!(seconds.to_string());
+        }
+        let (status, body) = match result.result {
             Ok(Answer::Found(json)) => (StatusCode::OK, Some(json)),
             Ok(Answer::Made(json)) => (StatusCode::CREATED, Some(json)),
             Ok(Answer::Count(n)) => (StatusCode::OK, Some(json!(n))),
@@ -52,7 +62,7 @@ async fn run(ask: &Ask) -> Written {
         let mut response = Map::new();
         response.insert("id".into(), json!(part.id));
         response.insert("status".into(), json!(status.as_u16()));
-        response.insert("headers".into(), json!({"Content-Type": "application/json", "Cache-Control": "no-store"}));
+        response.insert("headers".into(), headers);
         response.insert("body".into(), body.unwrap_or(Json::Null));
         responses.push(Json::Object(response));
         statuses.push((part.id, status));
@@ -104,7 +114,7 @@ fn part(fields: &Fields<'_>) -> Result<Part, Problem> {
     })
 }
 
-async fn one(ask: &Ask, part: &Part) -> Written {
+async fn one(ask: &Ask, part: &Part) -> Result<Answered, Problem> {
     let (path, raw) = part.url.split_once('?').unwrap_or((&part.url, ""));
     // Absolute (with any host: clients write the one they know), rooted at the version, or relative to it.
     let path = match path.split_once("://") {
@@ -120,7 +130,7 @@ async fn one(ask: &Ask, part: &Part) -> Written {
         }
         _ => inner,
     };
-    if inner.trim_matches('/').eq_ignore_ascii_case("$batch") {
+    if segments(inner)?.first().is_some_and(|first| first.eq_ignore_ascii_case("$batch")) {
         return Err(Problem::bad_request("A batch cannot contain a batch."));
     }
     let method = http::Method::from_bytes(part.method.to_ascii_uppercase().as_bytes())
@@ -136,5 +146,5 @@ async fn one(ask: &Ask, part: &Part) -> Written {
         method,
         body: part.body.clone(),
     };
-    Box::pin(answer(incoming)).await
+    Ok(Box::pin(answer(incoming)).await)
 }

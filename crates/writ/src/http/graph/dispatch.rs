@@ -2,8 +2,9 @@
 //! Who asks is established before anything is looked up, so a stranger learns nothing, not even which paths exist.
 
 use super::ask::{Answer, Ask, Moment};
-use super::permissions;
 use super::route::{Handler, Refused, Route, Verb, find, segments};
+use super::throttle::{self, Charge, Kind, Limits};
+use super::permissions;
 use crate::engine::fresh_id;
 use crate::http::problem::{Ids, Problem};
 use crate::http::router::{App, BODY_MAX};
@@ -14,6 +15,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use writ_core::command::Caller;
+use writ_core::ids::PrincipalId;
 use writ_core::permission::permitted;
 
 /// One of Graph's versions.
@@ -88,13 +90,23 @@ pub async fn beta(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn handle(app: App, version: Version, request: Request) -> Response {
-    match received(app, version, request).await {
+    let (told, result) = match received(app, version, request).await {
+        Ok(Answered { told, result }) => (told, result),
+        Err(problem) => (Vec::new(), Err(problem)),
+    };
+    let mut response = match result {
         Ok(answer) => response(answer),
         Err(problem) => problem.into_response(),
+    };
+    for (name, value) in told {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
     }
+    response
 }
 
-async fn received(app: App, version: Version, request: Request) -> Result<Answer, Problem> {
+async fn received(app: App, version: Version, request: Request) -> Result<Answered, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &app).await?;
     let ids = parts.extensions.get::<Ids>().cloned().ok_or_else(Problem::internal)?;
@@ -112,7 +124,7 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
         path,
         body,
     };
-    answer(incoming).await
+    Ok(answer(incoming).await)
 }
 
 /// Scheme and host for absolute links: the configured address, or the one the caller used. HTTP/1.1 says it in the
@@ -130,8 +142,42 @@ fn origin(app: &App, parts: &Parts) -> Result<String, Problem> {
     Ok(format!("{}://{host}", if app.tls { "https" } else { "http" }))
 }
 
-/// Finds the resource and lets it answer.
-pub async fn answer(incoming: Incoming) -> Result<Answer, Problem> {
+/// What became of a request, alone or in a batch.
+pub struct Answered {
+    /// What the caller is told of their budget, as headers.
+    pub told: Vec<(&'static str, String)>,
+    /// The answer.
+    pub result: Result<Answer, Problem>,
+}
+
+/// Finds the resource and lets it answer, if the caller's budget allows.
+pub async fn answer(incoming: Incoming) -> Answered {
+    let (caller, tenant) = (incoming.caller.principal, incoming.app.engine.state().tenant);
+    let mut charge = None;
+    let result = charged(incoming, &mut charge).await;
+    let mut told = Vec::new();
+    if let Some(charge) = charge {
+        told.push(("x-ms-resource-unit", charge.units.to_string()));
+        told.extend(charge.told().map(|spent| ("x-ms-throttle-limit-percentage", spent)));
+        if let Some((_, limit)) = charge.wait {
+            let caller = caller.map(|c| c.to_string()).unwrap_or_default();
+            told.push(("x-ms-throttle-scope", format!("Tenant_Application/ReadWrite/{caller}/{tenant}")));
+            told.push(("x-ms-throttle-information", limit.name().to_owned()));
+        }
+    }
+    Answered { told, result }
+}
+
+/// Charges a request to its caller.
+fn charge(app: &App, caller: &Caller, kind: Kind, raw: &str) -> Charge {
+    let state = app.engine.state();
+    let me = caller.principal.unwrap_or(PrincipalId::from_u128(0));
+    let emergency = state.principals.get(&me).is_some_and(|p| p.emergency());
+    let limits = Limits::graph(state.principals.len());
+    app.throttle.charge(me, kind, throttle::cost(raw), limits, emergency, app.engine.now())
+}
+
+async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer, Problem> {
     let Incoming { app, caller, ids, version, origin, path, raw, method, body } = incoming;
     let mut parts = segments(&path)?;
     let verb = match method {
@@ -145,7 +191,14 @@ pub async fn answer(incoming: Incoming) -> Result<Answer, Problem> {
     if counting {
         parts.pop();
     }
-    let found = find(ALL, version == Version::Beta, verb, &parts).map_err(|refused| match refused {
+    let found = find(ALL, version == Version::Beta, verb, &parts);
+    let kind = found.as_ref().map_or(Kind::Read, |found| throttle::kind(found.route, &body));
+    let charge = charge(&app, &caller, kind, &raw);
+    *cost = Some(charge);
+    if let Some((seconds, _)) = charge.wait {
+        return Err(Problem::throttled(seconds));
+    }
+    let found = found.map_err(|refused| match refused {
         Refused::Segment(segment) => Problem::unknown_segment(&segment),
         Refused::Method => Problem::method_not_allowed(&method),
     })?;

@@ -29,6 +29,7 @@ pub mod schedule_requests;
 pub mod schedules;
 pub mod service_principals;
 pub mod targets;
+pub mod throttle;
 pub mod units;
 pub mod users;
 

@@ -69,6 +69,7 @@ impl Door {
             public: None,
             tls: false,
             behind_proxy: false,
+            throttle: std::sync::Arc::default(),
         };
         let clock = house.clock.clone();
         Door { house, router: router(app), clock }
