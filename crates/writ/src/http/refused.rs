@@ -57,6 +57,14 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
             "RoleAssignmentRequestPolicyValidationFailed",
             format!("The following policy rules failed: EligibilityRule - {told}"),
         ),
+        Refusal::AlreadyThere { what: what @ ("membership" | "ownership"), .. } => bad(
+            "Request_BadRequest",
+            after(&format!(
+                "One or more added object references already exist for the following modified properties: '{}'.",
+                references(what)
+            )),
+        ),
+        Refusal::NothingThere { what: "membership" | "ownership", role } => Problem::not_found(role),
         Refusal::AlreadyThere { .. } | Refusal::AlreadyActive { .. } => {
             bad("RoleAssignmentExists", after("The Role assignment already exists."))
         }
@@ -82,6 +90,11 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
         | Refusal::NotSupported { .. } => bad("Request_BadRequest", told),
         Refusal::ClockInDoubt { .. } => Problem::unavailable(told, 60),
     }
+}
+
+/// The property in which Graph keeps these.
+fn references(what: &str) -> &'static str {
+    if what == "ownership" { "owners" } else { "members" }
 }
 
 /// A missing permission as each part of Graph tells it; which permissions would do always stands in it, and which the

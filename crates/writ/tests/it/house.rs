@@ -263,7 +263,20 @@ impl House {
 
 impl Client {
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Reply {
+        self.send_with(&[], method, path, body).await
+    }
+    /// The same with further headers.
+    pub(crate) async fn send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Reply {
         let mut request = Request::builder().method(method).uri(path.replace(' ', "%20"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if path.starts_with('/') {
             request = request.header("host", "localhost");
         }

@@ -6,6 +6,7 @@ mod batch;
 mod callers;
 mod cli;
 mod elevation;
+mod errors;
 mod house;
 mod noise;
 mod permissions;

@@ -35,9 +35,11 @@ impl JsonBody {
         match parse(bytes) {
             Ok(Json::Object(map)) => Ok(Self(map)),
             Ok(_) => Err(Problem::bad_request("The request body must be one JSON object.")),
-            Err(why) => {
-                Err(Problem::bad_request(format!("The request body is not the JSON that is needed: {}.", shown(&why))))
-            }
+            Err(why) => Err(Problem::bad_request(format!(
+                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
+                 JSON format. What is wrong: {}.",
+                shown(&why)
+            ))),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::ask::{Answer, Ask, Moment};
 use super::route::{Handler, Refused, Route, Verb, find, segments};
 use super::throttle::{self, Charge, Kind, Limits};
-use super::permissions;
+use super::{negotiation, permissions, properties};
 use crate::engine::fresh_id;
 use crate::http::problem::{Ids, Problem};
 use crate::http::router::{App, BODY_MAX};
@@ -110,7 +110,9 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &app).await?;
     let ids = parts.extensions.get::<Ids>().cloned().ok_or_else(Problem::internal)?;
+    negotiation::acceptable(&parts)?;
     let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::too_large(BODY_MAX))?;
+    negotiation::readable(&parts, &body)?;
     let path = parts.uri.path();
     let path = path.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest).to_owned();
     let incoming = Incoming {
@@ -209,6 +211,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
     if let Some((thing, act)) = permissions::needed(found.route, own) {
         permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
     }
+    properties::known(found.route, &body)?;
     let base = format!("{origin}/{}", version.segment());
     let ask = Ask {
         moment: Moment { state: app.engine.state(), now: app.engine.now(), me: caller.principal },
