@@ -187,7 +187,8 @@ mod tests {
         for (id, name) in [(1, "Ana Silva"), (2, "Ben Okafor"), (3, "ana zed"), (4, "Silva, Ana")] {
             s.put_principal(named(id, name));
         }
-        let found = |s: &State, start: &str| s.names.programs.begins(start).map(|id| id.0.as_u128()).collect::<Vec<_>>();
+        let found =
+            |s: &State, start: &str| s.names.programs.begins(start).map(|id| id.0.as_u128()).collect::<Vec<_>>();
         assert_eq!(found(&s, "ana"), [1, 3]);
         assert_eq!(s.names.programs.word_begins("silva").count(), 2);
         s.put_principal(named(1, "Zoe"));

@@ -163,8 +163,14 @@ async fn pages(report: &mut Report, world: &World, token: &str) -> Result<(), Fa
         ("requests: status eq, done", with(REQUESTS, |_, _, _, _| "$filter=status eq 'Provisioned'".to_owned())),
         ("requests: principalId eq", with(REQUESTS, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
         ("roles: displayName eq", with(DEFINITIONS, |_, _, _, _| "$filter=displayName eq 'Global Reader'".to_owned())),
-        ("users: startswith displayName", with(USERS, |_, _, _, n| format!("$filter=startswith(displayName,'person {n}')"))),
-        ("users: userPrincipalName eq", with(USERS, |_, _, _, n| format!("$filter=userPrincipalName eq 'person.{n}@bench.example'"))),
+        (
+            "users: startswith displayName",
+            with(USERS, |_, _, _, n| format!("$filter=startswith(displayName,'person {n}')")),
+        ),
+        (
+            "users: userPrincipalName eq",
+            with(USERS, |_, _, _, n| format!("$filter=userPrincipalName eq 'person.{n}@bench.example'")),
+        ),
         ("users: $search, rare word", with(USERS, |_, _, _, n| format!("$search=\"displayName:{n}\""))),
         ("users: $search, everybody's word", with(USERS, |_, _, _, _| "$search=\"displayName:person\"".to_owned())),
         ("users: $orderby=displayName", with(USERS, |_, _, _, _| "$orderby=displayName".to_owned())),
@@ -305,7 +311,9 @@ async fn audit(report: &mut Report, world: &World, token: &str) -> Result<(), Fa
         ("the last 24 hours", format!("$filter=activityDateTime ge {since}")),
         (
             "the last 24 hours of one activity",
-            format!("$filter=activityDateTime ge {since} and activityDisplayName eq 'Add member to role completed (PIM activation)'"),
+            format!(
+                "$filter=activityDateTime ge {since} and activityDisplayName eq 'Add member to role completed (PIM activation)'"
+            ),
         ),
         ("newest ten", "$top=10&$orderby=activityDateTime desc".to_owned()),
     ];

@@ -18,8 +18,13 @@ use std::process::ExitCode;
 
 type Section = fn(&mut Report) -> Result<(), Failed>;
 
-const SECTIONS: &[(&str, Section)] =
-    &[("limits", limits::run), ("holds", holds::run), ("engine", engine::run), ("http", http::run), ("host", host::run)];
+const SECTIONS: &[(&str, Section)] = &[
+    ("limits", limits::run),
+    ("holds", holds::run),
+    ("engine", engine::run),
+    ("http", http::run),
+    ("host", host::run),
+];
 
 fn main() -> Result<ExitCode, Failed> {
     let mut words = std::env::args();

@@ -93,6 +93,8 @@ impl World {
             public: None,
             tls: false,
             behind_proxy: false,
+            // What is measured is how fast an answer is, not when a caller is told to wait.
+            throttle: std::sync::Arc::new(writ::http::graph::throttle::Throttle::off()),
         };
         let engine = opened.engine.clone();
         let trivial = Router::new()

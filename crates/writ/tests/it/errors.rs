@@ -5,6 +5,7 @@ use crate::elevation::activation;
 use crate::house::{ANA, BEN, CARLA, DANA, EVE, House, ROOT, SCOPES, SECURITY};
 use serde_json::{Value as Json, json};
 use writ_core::command::Command;
+use writ_core::rules::{RuleChange, Side};
 use writ_core::time::Span;
 
 const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
@@ -61,6 +62,9 @@ async fn every_rule_that_fails_is_told_in_graphs_words() {
         "The following policy rules failed: EligibilityRule - ",
     );
     let dana = house.signed_in(DANA).await;
+    let rule = RuleChange::AdminExpiration { side: Side::Assignment, required: true, span_max: Span::from_days(30) };
+    let role = ROOT;
+    house.does(DANA, Command::ChangeRules { role, changes: vec![rule] }).await;
     let forever = with(assigns("adminAssign"), json!({"scheduleInfo": {"expiration": {"type": "noExpiration"}}}));
     let said = dana.post(REQUESTS, forever).await.refused();
     says(
