@@ -122,6 +122,15 @@ macro_rules! events {
             }
         }
 
+        /// Without the kind, which is the envelope's.
+        impl Serialize for Event {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Event::$name { $($field),* } => shape::$name { $($field),*, _life: core::marker::PhantomData }.serialize(serializer)),+
+                }
+            }
+        }
+
         impl Event {
             /// The kind, as written in the envelope.
             pub const fn kind(&self) -> &'static str {
@@ -129,10 +138,7 @@ macro_rules! events {
             }
             /// The event's value for the envelope, personal texts still marked in it.
             pub fn to_value(&self) -> serde_json::Value {
-                let value = match self {
-                    $(Event::$name { $($field),* } => serde_json::to_value(shape::$name { $($field),*, _life: core::marker::PhantomData })),+
-                };
-                value.unwrap_or(serde_json::Value::Null)
+                serde_json::to_value(self).unwrap_or(serde_json::Value::Null)
             }
             /// Reads an event of this kind and version.
             pub fn from_value(kind: &str, v: u16, value: serde_json::Value) -> Result<Event, Unreadable> {

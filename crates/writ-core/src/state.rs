@@ -187,6 +187,14 @@ pub struct Held {
     pub assignments: Vec<Arc<Assignment>>,
 }
 
+impl Held {
+    /// Whether any of it is of this role.
+    fn has(&self, role: RoleId) -> bool {
+        let ours = |target: &Target| target.role_id() == role;
+        self.eligibilities.iter().any(|e| ours(&e.target)) || self.assignments.iter().any(|a| ours(&a.target))
+    }
+}
+
 /// Somebody's ask and its life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {

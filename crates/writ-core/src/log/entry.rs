@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+mod sealing;
+mod tree;
+pub use sealing::seal;
+
 /// Names of a personal text as `Personal` writes it, and of what stands in its place in the public bytes.
 const ABOUT: &str = "~about";
 const TEXT: &str = "~text";
@@ -26,9 +30,10 @@ const MARK: char = '~';
 /// Why an envelope's own structures always become JSON: their keys are strings and their writers never fail.
 const WRITES: &str = "an envelope has only string keys";
 
-/// An event with everything known about its happening, in the clear.
+/// An event with everything known about its happening, in the clear. Read back, the event is a JSON value; what is to
+/// be sealed may be anything that serialises to one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Envelope {
+pub struct Envelope<E = Value> {
     /// The version of this kind's shape.
     pub v: u16,
     /// What happened, in the past tense: `activation_began`.
@@ -42,7 +47,7 @@ pub struct Envelope {
     /// What led to it.
     pub cause: Cause,
     /// The event itself.
-    pub event: Value,
+    pub event: E,
 }
 
 /// Who did it, and by which door they came.
@@ -104,8 +109,8 @@ pub struct Entry {
     pub private: Option<Vec<u8>>,
 }
 
-/// What is hashed. The order of the fields is the format.
-#[derive(Serialize, Deserialize)]
+/// What is hashed, as it is read; `sealing` writes it, and the order of the fields is the format.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Public {
     v: u16,
@@ -115,22 +120,22 @@ struct Public {
     actor: PublicActor,
     cause: Cause,
     event: Value,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     private: Vec<Commitment>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PublicActor {
     principal: Option<PrincipalId>,
     via: Via,
     session: Option<SessionId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     address: Option<Value>,
 }
 
 /// The promise, in the public part, that a text was this and no other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Commitment {
     about: PrincipalId,
@@ -149,8 +154,12 @@ struct Secret {
 
 impl Secret {
     fn commitment(&self) -> Hash {
-        Sha256::new().chain_update(self.salt).chain_update(&self.text).finalize().into()
+        commitment(&self.salt, &self.text)
     }
+}
+
+fn commitment(salt: &[u8; 16], text: &str) -> Hash {
+    Sha256::new().chain_update(salt).chain_update(text).finalize().into()
 }
 
 /// Why an entry cannot be read.
@@ -231,21 +240,6 @@ impl Entry {
     pub fn redacted(&self) -> Entry {
         Entry { private: None, ..self.clone() }
     }
-}
-
-/// Turns an envelope into the entry that is stored: texts that can be forgotten move to the private part, each
-/// with a fresh salt from `salts`.
-pub fn seal(envelope: Envelope, salts: &mut dyn FnMut() -> [u8; 16]) -> Entry {
-    let Envelope { v, kind, seq, at, actor, cause, mut event } = envelope;
-    let mut sealing = Sealing { salts, commitments: Vec::new(), secrets: Vec::new() };
-    let address = actor.address.map(|address| sealing.personal(&address));
-    sealing.walk(&mut event);
-    let Sealing { commitments, secrets, .. } = sealing;
-    let actor = PublicActor { principal: actor.principal, via: actor.via, session: actor.session, address };
-    let public = Public { v, kind, seq, at, actor, cause, event, private: commitments };
-    let bytes = serde_json::to_vec(&public).expect(WRITES);
-    let private = (!secrets.is_empty()).then(|| write_secrets(&secrets));
-    Entry { seq, at, kind: public.kind, bytes, private }
 }
 
 /// Reads an entry back. Private texts are checked against their commitments; those that are gone come back as
@@ -333,63 +327,6 @@ fn write_secrets(secrets: &[Option<Secret>]) -> Vec<u8> {
     serde_json::to_vec(secrets).expect(WRITES)
 }
 
-/// Moves texts out of a value, in the order in which they stand in it.
-struct Sealing<'a> {
-    salts: &'a mut dyn FnMut() -> [u8; 16],
-    commitments: Vec<Commitment>,
-    secrets: Vec<Option<Secret>>,
-}
-
-impl Sealing<'_> {
-    fn walk(&mut self, value: &mut Value) {
-        match value {
-            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item)),
-            Value::Object(fields) => match personal_about(fields) {
-                // An erased text stands in the open: there is nothing in it to hide.
-                Some(about) => {
-                    if let Some(Value::String(text)) = fields.remove(TEXT) {
-                        fields.clear();
-                        fields.insert(PRIVATE.to_owned(), self.hide(about, text));
-                    } else {
-                        fields.insert(TEXT.to_owned(), Value::Null);
-                    }
-                }
-                None => {
-                    if fields.keys().any(|name| name.starts_with(MARK)) {
-                        rename(fields, |name| if name.starts_with(MARK) { format!("{MARK}{name}") } else { name });
-                    }
-                    fields.values_mut().for_each(|field| self.walk(field));
-                }
-            },
-            _ => {}
-        }
-    }
-
-    fn personal(&mut self, personal: &Personal) -> Value {
-        let about = personal.about();
-        let mut fields = Map::new();
-        match personal.text() {
-            Some(text) => {
-                fields.insert(PRIVATE.to_owned(), self.hide(about, text.to_owned()));
-            }
-            None => {
-                fields.insert(ABOUT.to_owned(), Value::from(about.to_string()));
-                fields.insert(TEXT.to_owned(), Value::Null);
-            }
-        }
-        Value::Object(fields)
-    }
-
-    /// Moves a text to the private part; what stands in its place is its position there.
-    fn hide(&mut self, about: PrincipalId, text: String) -> Value {
-        let place = Value::from(self.secrets.len());
-        let secret = Secret { salt: (self.salts)(), text };
-        self.commitments.push(Commitment { about, commit: secret.commitment() });
-        self.secrets.push(Some(secret));
-        place
-    }
-}
-
 /// Puts texts back where they stood.
 struct Opening<'a> {
     commitments: &'a [Commitment],
@@ -436,11 +373,14 @@ impl Opening<'_> {
 
 /// Whom these fields are about, if they are exactly what `Personal` writes.
 fn personal_about(fields: &Map<String, Value>) -> Option<PrincipalId> {
-    let (2, Some(Value::String(id)), Some(Value::String(_) | Value::Null)) =
-        (fields.len(), fields.get(ABOUT), fields.get(TEXT))
-    else {
-        return None;
-    };
+    match (fields.len(), fields.get(ABOUT), fields.get(TEXT)) {
+        (2, Some(Value::String(id)), Some(Value::String(_) | Value::Null)) => as_spelt(id),
+        _ => None,
+    }
+}
+
+/// The principal with this id, if it is spelt the one way that ids are written.
+fn as_spelt(id: &str) -> Option<PrincipalId> {
     let about: PrincipalId = id.parse().ok()?;
     let spelt = about.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == id;
     spelt.then_some(about)

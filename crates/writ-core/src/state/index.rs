@@ -13,9 +13,8 @@ impl State {
             self.opening.insert((e.starts, e.id));
         }
         self.placed.insert((e.target.scope(), e.target.role_id(), e.id));
-        self.note_holder(e.target.role_id(), e.principal);
         let e = Arc::new(e);
-        self.with_held(e.principal, |h| h.eligibilities.push(e.clone()));
+        self.hold(e.target.role_id(), e.principal, |h| h.eligibilities.push(e.clone()));
         self.eligibilities.insert(e.id, e);
     }
 
@@ -27,8 +26,7 @@ impl State {
         }
         take(&mut self.opening, &(e.starts, id));
         self.placed.remove(&(e.target.scope(), e.target.role_id(), id));
-        self.with_held(e.principal, |h| h.eligibilities.retain(|x| x.id != id));
-        self.check_holder(e.target.role_id(), e.principal);
+        self.let_go(e.target.role_id(), e.principal, |h| h.eligibilities.retain(|x| x.id != id));
         Some(e)
     }
 
@@ -41,9 +39,8 @@ impl State {
         if let Some(end) = a.ends {
             self.timers.insert((end, Timer::EndAssignment(a.id)));
         }
-        self.note_holder(a.target.role_id(), a.principal);
         let a = Arc::new(a);
-        self.with_held(a.principal, |h| h.assignments.push(a.clone()));
+        self.hold(a.target.role_id(), a.principal, |h| h.assignments.push(a.clone()));
         self.assignments.insert(a.id, a);
     }
 
@@ -54,33 +51,41 @@ impl State {
         if let Some(end) = a.ends {
             take(&mut self.timers, &(end, Timer::EndAssignment(id)));
         }
-        self.with_held(a.principal, |h| h.assignments.retain(|x| x.id != id));
-        self.check_holder(a.target.role_id(), a.principal);
+        self.let_go(a.target.role_id(), a.principal, |h| h.assignments.retain(|x| x.id != id));
         Some(a)
     }
 
-    fn note_holder(&mut self, role: RoleId, principal: PrincipalId) {
-        if !self.holders.contains(&(role, principal)) {
-            self.holders.insert((role, principal));
+    /// Adds to what a principal holds. Whoever holds something of the role already is among its holders, which is the
+    /// common case and saves a look into a large set.
+    fn hold(&mut self, role: RoleId, principal: PrincipalId, add: impl FnOnce(&mut Held)) {
+        match self.held.get_mut(&principal) {
+            Some(held) => {
+                let noted = held.has(role);
+                add(Arc::make_mut(held));
+                if noted {
+                    return;
+                }
+            }
+            None => {
+                let mut held = Held::default();
+                add(&mut held);
+                self.held.insert(principal, Arc::new(held));
+            }
         }
+        self.holders.insert((role, principal));
     }
 
-    fn check_holder(&mut self, role: RoleId, principal: PrincipalId) {
-        let held = self.held_by(principal);
-        let still = held.eligibilities.iter().any(|e| e.target.role_id() == role)
-            || held.assignments.iter().any(|a| a.target.role_id() == role);
+    /// Takes from what a principal holds.
+    fn let_go(&mut self, role: RoleId, principal: PrincipalId, take: impl FnOnce(&mut Held)) {
+        let Some(held) = self.held.get_mut(&principal) else { return };
+        let held = Arc::make_mut(held);
+        take(held);
+        let (none, still) = (held.eligibilities.is_empty() && held.assignments.is_empty(), held.has(role));
+        if none {
+            self.held.remove(&principal);
+        }
         if !still {
             self.holders.remove(&(role, principal));
-        }
-    }
-
-    fn with_held(&mut self, principal: PrincipalId, change: impl FnOnce(&mut Held)) {
-        let mut held = self.held.get(&principal).cloned().unwrap_or_default();
-        change(Arc::make_mut(&mut held));
-        if held.eligibilities.is_empty() && held.assignments.is_empty() {
-            self.held.remove(&principal);
-        } else {
-            self.held.insert(principal, held);
         }
     }
 

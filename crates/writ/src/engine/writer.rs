@@ -292,7 +292,7 @@ impl Writer {
                 at: context.now,
                 actor: Actor { principal, via, session, address },
                 cause: Cause { command, correlation, parent },
-                event: event.to_value(),
+                event: &event,
             };
             let entry = seal(envelope, &mut || self.entropy.salt());
             draft.state.apply(&Meta { seq, at: context.now, actor: principal }, &event);

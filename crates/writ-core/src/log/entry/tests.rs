@@ -133,7 +133,94 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The event as it stands in the public bytes, and the texts that left it: sealing in the plainest way.
+fn plainly_sealed(event: &Value, hidden: &mut Vec<(PrincipalId, String)>) -> Value {
+    match event {
+        Value::Array(items) => items.iter().map(|item| plainly_sealed(item, hidden)).collect(),
+        Value::Object(fields) => match (personal_about(fields), fields.get(TEXT)) {
+            (Some(about), Some(Value::String(text))) => {
+                hidden.push((about, text.clone()));
+                json!({"~private": hidden.len() - 1})
+            }
+            (Some(_), _) => event.clone(),
+            (None, _) => {
+                let marked = |name: &str| if name.starts_with(MARK) { format!("~{name}") } else { name.to_owned() };
+                fields.iter().map(|(name, field)| (marked(name), plainly_sealed(field, hidden))).collect()
+            }
+        },
+        other => other.clone(),
+    }
+}
+
+/// Everything that serde can tell of a type.
+#[derive(Serialize)]
+struct Everything {
+    z: (i8, u64, f64, f32),
+    a: char,
+    unit: (),
+    word: Variants,
+    one: Variants,
+    two: Variants,
+    fields: Variants,
+    none: Option<u8>,
+    map: alloc::collections::BTreeMap<i32, bool>,
+    personal: Option<Personal>,
+    escaped: &'static str,
+}
+
+#[derive(Serialize)]
+enum Variants {
+    Word,
+    One(u8),
+    Two(u8, Personal),
+    Fields { b: u8, a: Option<Personal> },
+}
+
+#[test]
+fn a_type_is_sealed_as_its_json_value() {
+    let everything = Everything {
+        z: (-1, u64::MAX, 0.1, 0.1),
+        a: '"',
+        unit: (),
+        word: Variants::Word,
+        one: Variants::One(1),
+        two: Variants::Two(2, Personal::new(ben(), "two\u{1}\u{8}\u{c}\r\t")),
+        fields: Variants::Fields { b: 3, a: Some(Personal::erased(ana())) },
+        none: None,
+        map: [(-3, true), (7, false)].into(),
+        personal: Some(Personal::new(ana(), "a\\b \"c\"\n")),
+        escaped: "\u{1}\u{1f}\u{7f}/é\u{2028}\\ \"",
+    };
+    let envelope = |event| Envelope { event, ..envelope(Value::Null, None) };
+    let value = envelope(serde_json::to_value(&everything).unwrap());
+    let Envelope { v, kind, seq, at, actor, cause, .. } = value.clone();
+    let typed = Envelope { v, kind, seq, at, actor, cause, event: &everything };
+    let entry = seal(typed, &mut salts());
+    assert_eq!(seal(value.clone(), &mut salts()), entry);
+    assert_eq!(open(&entry), Ok(value));
+}
+
 proptest! {
+    #[test]
+    fn the_bytes_are_those_of_the_plainest_way(event in values()) {
+        let mut hidden = Vec::new();
+        let public = plainly_sealed(&event, &mut hidden);
+        let entry = seal(envelope(event, None), &mut salts());
+        let bytes = str::from_utf8(&entry.bytes).unwrap();
+        let from = bytes.find(",\"event\":").unwrap() + ",\"event\":".len();
+        let public = serde_json::to_string(&public).unwrap();
+        prop_assert!(bytes[from..].starts_with(&public), "{} instead of {public}", &bytes[from..]);
+        let mut salts = salts();
+        let secrets: Vec<_> = hidden.iter().map(|(_, text)| Secret { salt: salts(), text: text.clone() }).collect();
+        let promises: Vec<_> = hidden.iter().zip(&secrets).map(|((about, _), secret)| {
+            json!({"about": about, "commit": hex::encode(secret.commitment())}).to_string()
+        }).collect();
+        let last = if hidden.is_empty() { "}".to_owned() } else { format!(",\"private\":[{}]}}", promises.join(",")) };
+        prop_assert_eq!(&bytes[from + public.len()..], last);
+        let secrets: Vec<_> = secrets.into_iter().map(Some).collect();
+        prop_assert_eq!(entry.private, (!secrets.is_empty()).then(|| write_secrets(&secrets)));
+    }
+
     #[test]
     fn opening_gives_back_what_was_sealed(event in values(), address in prop::option::of(".{0,9}")) {
         let envelope = envelope(event, address.map(|text| Personal::new(ben(), text)));
