@@ -61,14 +61,21 @@ impl Notes {
 }
 
 impl Identity {
-    /// Counts an attempt that failed, and notes it if it is the first in a while.
-    pub(super) async fn failed(&self, about: Option<PrincipalId>, outcome: SignIn) {
-        if self.0.notes.first(about, outcome, self.now())
-            && let Err(denied) = self.note_failed(about, outcome, 1).await
-        {
-            // The attempt failed anyway, and is refused anyway: the record is the only thing missing.
-            tracing::warn!("a failed sign-in could not be put on record: {denied:?}");
+    /// Counts an attempt that failed, and notes it if it is the first in a while. The answer does not wait for the
+    /// entry: the time that an append takes would tell an account's first failure from one of an unknown name, whose
+    /// failures are counted together.
+    pub(super) fn failed(&self, about: Option<PrincipalId>, outcome: SignIn) {
+        if !self.0.notes.first(about, outcome, self.now()) {
+            return;
         }
+        // No more of these than there are accounts that are counted apart, once in a window.
+        let identity = self.clone();
+        tokio::spawn(async move {
+            if let Err(denied) = identity.note_failed(about, outcome, 1).await {
+                // The attempt failed anyway, and is refused anyway: the record is the only thing missing.
+                tracing::warn!("a failed sign-in could not be put on record: {denied:?}");
+            }
+        });
     }
 
     /// Puts failures on record. The server says so itself: whoever failed is nobody.

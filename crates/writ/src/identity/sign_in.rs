@@ -2,7 +2,7 @@
 //! again. One path for pages, programs and the command line.
 //!
 //! Known attacks and the defence: finding out which names exist (an unknown name takes the same work, is slowed down the
-//! same way and gets the same answer); two sign-ins with one code (the code is consumed by compare-and-set before
+//! same way and gets the same answer, which does not wait for the log); two sign-ins with one code (the code is consumed by compare-and-set before
 //! anything else follows); keeping an emergency account out (its secret is too long to guess, so it is checked at once:
 //! no queue, no counter, no second factor).
 //!
@@ -83,7 +83,7 @@ impl Identity {
             Ok(attempt) => attempt,
             Err(not_yet) => {
                 if matches!(not_yet, NotYet::Wait(_)) {
-                    self.failed(who, SignIn::Throttled).await;
+                    self.failed(who, SignIn::Throttled);
                 }
                 return Err(not_yet.into());
             }
@@ -108,11 +108,11 @@ impl Identity {
             }
         };
         let Some((who, password, totp)) = proved else {
-            self.failed(who, SignIn::Failed).await;
+            self.failed(who, SignIn::Failed);
             return Err(Denied::Wrong);
         };
         if !holds::enabled(&state, who) {
-            self.failed(Some(who), SignIn::Failed).await;
+            self.failed(Some(who), SignIn::Failed);
             return Err(Denied::Disabled);
         }
         self.0.throttle.succeeded(attempt, now).await?;
@@ -140,11 +140,11 @@ impl Identity {
             }
         }
         let Some((who, credential)) = proved else {
-            self.failed(named, SignIn::Failed).await;
+            self.failed(named, SignIn::Failed);
             return Err(Denied::Wrong);
         };
         if !holds::enabled(&state, who) {
-            self.failed(Some(who), SignIn::Failed).await;
+            self.failed(Some(who), SignIn::Failed);
             return Err(Denied::Disabled);
         }
         // Loud on purpose: whoever watches the server's own log sees it even if nobody reads the audit.
@@ -180,7 +180,7 @@ impl Identity {
         let attempt = self.0.throttle.begin(Aim::StepUp(session.id), origin.address, now).await?;
         let who = session.principal;
         let Some(totp) = self.consume(&self.state(), who, code, now).await? else {
-            self.failed(Some(who), SignIn::Failed).await;
+            self.failed(Some(who), SignIn::Failed);
             return Err(Denied::Wrong);
         };
         self.0.throttle.succeeded(attempt, now).await?;

@@ -21,6 +21,8 @@ use writ_core::time::{Span, Time};
 /// Counters for addresses and for unknown names; more of them than one network has people.
 const ADDRESSES: u32 = 65_536;
 const UNKNOWN_NAMES: u32 = 1024;
+/// The id that belongs to nobody.
+const NOBODY: PrincipalId = PrincipalId::from_u128(0);
 /// The longest wait, in seconds.
 pub const WAIT_MAX: u32 = 15 * 60;
 /// A counter that nobody added to for this long starts from nothing.
@@ -115,6 +117,9 @@ impl Throttle {
                 place = Some(known);
             }
             Aim::UnknownName(name) => {
+                // Looked for as well, so that a name that exists takes no longer to be told to wait.
+                let nowhere = Key::new(Kind::Throttle, format!("place:{NOBODY}"), from);
+                self.vault.get(&nowhere).await.map_err(NotYet::Vault)?;
                 budgets.push((address, FREE_ADDRESS));
                 let shared = self.number(&name.to_lowercase(), UNKNOWN_NAMES);
                 budgets.push((Key::new(Kind::Throttle, "unknown name", shared), FREE_ACCOUNT));

@@ -220,6 +220,40 @@ async fn spraying_is_slowed_counted_and_neither_disables_nor_locks_out() {
     assert_eq!(failed, ["Failed 1", "Throttled 1", "Failed 4", "Throttled 54"], "repeats are counted, not repeated");
 }
 
+/// Failures of unknown names are counted together, those of an account apart, and the first of each is noted: if the
+/// answer waited for the entry, the time it takes would tell which names exist.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_failed_sign_in_does_not_wait_for_the_log() {
+    let (house, _app) = House::with_ana().await;
+    let emergency = |name: &'static str| {
+        let identity = house.identity.clone();
+        async move { identity.with_emergency_secret(name, "guess", tokens(), &origin(1)).await }
+    };
+    let soon = |answer| tokio::time::timeout(std::time::Duration::from_secs(5), answer);
+    let stuck = house.log.pause();
+    for name in ["glass1@northwind.example", "ana@northwind.example", "nobody@northwind.example"] {
+        assert!(wrong(&soon(emergency(name)).await.expect("told at once")), "{name}");
+    }
+    for name in ["ana@northwind.example", "nobody@northwind.example"] {
+        let (house, name) = (&house, name.to_owned());
+        let signs_in = async { house.identity.with_password(&name, text("x"), "1", tokens(), &origin(1)).await };
+        let told = tokio::time::timeout(std::time::Duration::from_secs(20), signs_in).await;
+        assert!(wrong(&told.expect("told without the log")), "{name}");
+    }
+    drop(stuck);
+    let noted = async {
+        loop {
+            let told = house.told().await;
+            // Two accounts, and one for all the names that nobody has.
+            if told.iter().filter(|t| *t == "Failed 1").count() == 3 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), noted).await.expect("and it is on record all the same");
+}
+
 #[tokio::test]
 async fn an_emergency_account_cannot_be_kept_out() {
     let (house, _app) = House::with_ana().await;
