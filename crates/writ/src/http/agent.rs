@@ -1,6 +1,10 @@
 //! The door for host agents: enrol, fetch the newest order, report.
 //! It knows no person and no token; a host is who signed the request with the device key that was enrolled.
 //!
+//! Known attacks and the defence: a request sent again (a host's nonce is taken once; an enrolment needs none, since its
+//! code is used up); filling the memory of nonces to keep other hosts out (a stranger's requests leave nothing there, and
+//! each host has a share of its own); filling the log (what one host may put on record is bounded, see `Reports`).
+//!
 //! Always: method, path, body, moment and nonce are under the signature, and a nonce is taken once.
 
 mod nonces;
@@ -17,13 +21,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use ed25519_dalek::VerifyingKey;
-use nonces::Nonces;
+use nonces::{Nonces, NotTaken};
 use std::sync::Arc;
 use std::time::Duration;
 use writ_core::ids::DeviceId;
 use writ_core::order::{
-    ENROL_PATH, EnrolAsk, HEADER_HOST, HEADER_NONCE, HEADER_SIGNATURE, HEADER_TIME, Hex, ORDERS_PATH, REPORT_BYTES_MAX,
-    REPORTS_PATH, Report, RequestFacts,
+    ENROL_PATH, EnrolAsk, HEADER_HOST, HEADER_NONCE, HEADER_SIGNATURE, HEADER_TIME, Hex, NONCE_BYTES, ORDERS_PATH,
+    REPORT_BYTES_MAX, REPORTS_PATH, Report, RequestFacts,
 };
 use writ_core::time::{Span, Time};
 
@@ -31,6 +35,16 @@ use writ_core::time::{Span, Time};
 const SKEW_MAX: Span = Span::from_minutes(5);
 /// The longest a host may wait for news in one request.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long a host waits that has asked too often, in seconds.
+const TOO_MANY_WAIT: u32 = 60;
+
+/// A request whose signature fits.
+struct Signed {
+    host: DeviceId,
+    nonce: [u8; NONCE_BYTES],
+    at: Time,
+}
 
 #[derive(Clone)]
 struct Door {
@@ -59,6 +73,7 @@ async fn enrol(State(door): State<Door>, method: Method, uri: Uri, headers: Head
     // The device key is its own witness here: whoever holds the code and signs with the key owns both.
     let key = VerifyingKey::from_bytes(&ask.device_key.0);
     let Ok(key) = key else { return Problem::bad_request("device_key is no Ed25519 public key.").into_response() };
+    // Anybody can make a key and sign with it, so nothing is remembered of this request; its code works once.
     if let Err(problem) = door.signed(&method, &uri, &headers, &body, |_| Some(key)) {
         return door.stamped(problem.into_response());
     }
@@ -70,7 +85,7 @@ async fn enrol(State(door): State<Door>, method: Method, uri: Uri, headers: Head
 }
 
 async fn orders(State(door): State<Door>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let answer = match door.signed(&method, &uri, &headers, &[], |host| door.device_key(host)) {
+    let answer = match door.host(&method, &uri, &headers, &[]) {
         Ok(host) => newest(&door, host, uri.query().unwrap_or("")).await,
         Err(problem) => problem.into_response(),
     };
@@ -108,7 +123,7 @@ async fn newest(door: &Door, host: DeviceId, query: &str) -> Response {
 }
 
 async fn report(State(door): State<Door>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let host = match door.signed(&method, &uri, &headers, &body, |host| door.device_key(host)) {
+    let host = match door.host(&method, &uri, &headers, &body) {
         Ok(host) => host,
         Err(problem) => return door.stamped(problem.into_response()),
     };
@@ -145,7 +160,19 @@ impl Door {
         VerifyingKey::from_bytes(&key.0).ok()
     }
 
-    /// The host that signed this request, now, and for the first time.
+    /// The enrolled host that signed this request, now, and for the first time.
+    fn host(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<DeviceId, Problem> {
+        let Signed { host, nonce, at } = self.signed(method, uri, headers, body, |host| self.device_key(host))?;
+        match self.nonces.take(host, nonce, at + SKEW_MAX + SKEW_MAX, self.hosts.engine().now()) {
+            Ok(()) => Ok(host),
+            Err(NotTaken::Used) => {
+                Err(Problem::unauthenticated("This request was sent before; send it anew with a fresh nonce."))
+            }
+            Err(NotTaken::TooMany) => Err(Problem::throttled(TOO_MANY_WAIT)),
+        }
+    }
+
+    /// What a signed request says about itself: by whom, when, and its nonce. It may have been sent before.
     fn signed(
         &self,
         method: &Method,
@@ -153,12 +180,13 @@ impl Door {
         headers: &HeaderMap,
         body: &[u8],
         key: impl FnOnce(DeviceId) -> Option<VerifyingKey>,
-    ) -> Result<DeviceId, Problem> {
+    ) -> Result<Signed, Problem> {
         let said = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
         let missing = |name: &str| Problem::unauthenticated(format!("The header {name} is missing or malformed."));
         let host: DeviceId = said(HEADER_HOST).and_then(|v| v.parse().ok()).ok_or_else(|| missing(HEADER_HOST))?;
         let at: Time = said(HEADER_TIME).and_then(|v| v.parse().ok()).ok_or_else(|| missing(HEADER_TIME))?;
-        let nonce = said(HEADER_NONCE).and_then(|v| v.parse().ok()).ok_or_else(|| missing(HEADER_NONCE))?;
+        let nonce: Hex<NONCE_BYTES> =
+            said(HEADER_NONCE).and_then(|v| v.parse().ok()).ok_or_else(|| missing(HEADER_NONCE))?;
         let signature: Hex<64> =
             said(HEADER_SIGNATURE).and_then(|v| v.parse().ok()).ok_or_else(|| missing(HEADER_SIGNATURE))?;
         let path = uri.path_and_query().map_or(uri.path(), |p| p.as_str());
@@ -175,12 +203,7 @@ impl Door {
         if at < self.started {
             return Err(Problem::unauthenticated("The server has just started; send the request anew."));
         }
-        // Only a request whose signature was good costs memory.
-        if self.nonces.take(nonce.0, at + SKEW_MAX + SKEW_MAX, now) {
-            Ok(host)
-        } else {
-            Err(Problem::unauthenticated("This request was sent before; send it anew with a fresh nonce."))
-        }
+        Ok(Signed { host, nonce: nonce.0, at })
     }
 
     /// Every answer says the server's time, which agents compare with their own.

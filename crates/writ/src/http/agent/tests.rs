@@ -79,3 +79,41 @@ async fn only_the_enrolled_key_gets_in_once_per_request_and_only_now() {
     clock.advance(Span::from_seconds(1));
     assert_eq!(status(&app, ask(9, engine.now()).request("GET", path, "", "")).await, 401, "a removed host");
 }
+
+/// Anybody can make a key and sign an enrolment with it. A flood of those fills nothing that enrolled hosts need.
+#[tokio::test]
+async fn strangers_who_enrol_without_end_keep_no_host_out() {
+    let (engine, vault, _, _) = house().await;
+    let hosts = Hosts::start(engine.clone(), vault).await.expect("started");
+    let host = enrolled(&hosts, 9).await;
+    hosts.set(&[]).await.expect("set");
+    let door = Door { hosts: hosts.clone(), nonces: Arc::default(), started: MORNING };
+    let app = Router::new()
+        .route(ENROL_PATH, post(enrol))
+        .route(ORDERS_PATH, get(orders))
+        .route(REPORTS_PATH, post(report))
+        .with_state(door.clone());
+    let stranger = SigningKey::from_bytes(&[3; 32]);
+    let body = serde_json::to_string(&EnrolAsk {
+        secret: Hex([0; 16]),
+        device_key: Hex(stranger.verifying_key().to_bytes()),
+        name: "evil".into(),
+        system: String::new(),
+    });
+    let body = body.expect("JSON");
+    for n in 0..20 {
+        let nobody = DeviceId::from_u128(0);
+        let ask = Asking { host: nobody, key: stranger.clone(), at: MORNING, nonce: [n; NONCE_BYTES] };
+        assert_eq!(status(&app, ask.request("POST", ENROL_PATH, &body, &body)).await, 403, "no such code");
+    }
+    assert!(door.nonces.is_empty(), "nothing is remembered of them");
+    // A host that has used up its share is told to wait; it is not mistaken for one that repeats itself.
+    let path = "/agent/v1/orders?epoch=0&seq=0&wait=0";
+    for n in 0..nonces::OF_A_HOST_MAX as u128 {
+        let until = MORNING + Span::from_minutes(10);
+        door.nonces.take(host, n.to_be_bytes(), until, MORNING).expect("a fresh one");
+    }
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let ask = Asking { host, key, at: MORNING, nonce: [0xff; NONCE_BYTES] };
+    assert_eq!(status(&app, ask.request("GET", path, "", "")).await, 429);
+}
