@@ -152,15 +152,15 @@ pub(super) fn report_grants(state: &State, cx: &Context, results: &[Outcome]) ->
     if results.len() > REPORT_MAX {
         return Err(Refusal::TooMany { what: "results in one round", max: REPORT_MAX });
     }
-    // Only what changes something, and only about rights that were ordered: a host cannot invent any.
-    let news =
-        |r: &&Outcome| state.effects.get(&(r.assignment, r.principal, r.host)).is_some_and(|now| *now != r.result);
-    let mut results: Vec<Outcome> = results.iter().filter(news).cloned().collect();
+    let mut results: Vec<Outcome> = results.to_vec();
     for r in &mut results {
         if let crate::command::Effect::Refused(why) = &mut r.result {
             *why = why.chars().filter(|c| !c.is_control()).take(200).collect();
         }
     }
+    // Only what changes something, and only about rights that were ordered: a host cannot invent any. Compared as it
+    // would be recorded, or a long reason would be news each time.
+    results.retain(|r| state.effects.get(&(r.assignment, r.principal, r.host)).is_some_and(|now| *now != r.result));
     let events = if results.is_empty() { Vec::new() } else { vec![Event::GrantsReported { results }] };
     Ok((events, Answer::Done))
 }

@@ -191,6 +191,15 @@ fn a_host_speaks_only_for_itself_and_only_about_what_was_ordered() {
     let n = s.log.len();
     s.run(Caller::host(Uuid::from_u128(5), FIN), invented).expect("ignored");
     assert_eq!(s.log.len(), n);
+    // A reason is cut to its first 200 characters; the same long one again is no news, however often it comes.
+    let mut refused = report(FIN);
+    if let Command::ReportGrants { results } = &mut refused {
+        results[0].result = Effect::Refused("visudo says no. ".repeat(30));
+    }
+    for _ in 0..3 {
+        s.run(Caller::host(Uuid::from_u128(5), FIN), refused.clone()).expect("taken");
+    }
+    assert_eq!(s.log.len(), n + 1);
 }
 
 #[test]

@@ -224,3 +224,35 @@ async fn a_right_without_end_is_lent_and_renewed_in_time() {
     let window = |grant: &OrderGrant| grant.not_after.since(grant.not_before);
     assert_eq!(window(&order(&hosts, host).grants[0]), LEASE, "no window is longer than a host allows by itself");
 }
+
+/// Whoever is root on one host can report something else each time. The log, and the disk under it, are everybody's.
+#[tokio::test]
+async fn a_host_cannot_fill_the_log_and_the_others_go_on() {
+    let (engine, vault, _, clock) = house().await;
+    let hosts = Hosts::start(engine.clone(), vault).await.expect("started");
+    let (evil, good) = (enrolled(&hosts, 9).await, enrolled(&hosts, 8).await);
+    let report = |n: u32, accounts: u32| Report {
+        at: engine.now(),
+        epoch: 0,
+        seq: 0,
+        agent: "test".into(),
+        containment: Containment::Cgroup,
+        grants: vec![],
+        accounts: (0..accounts).map(|uid| Account { name: format!("a{n}-{uid}"), uid: 1000 + uid }).collect(),
+        drift: vec![],
+        notices: vec![],
+    };
+    let before = engine.head().size;
+    let mut refused = 0;
+    for n in 0..100 {
+        refused += u32::from(hosts.reports().take(evil, report(n, 1000)).await.is_err());
+    }
+    let written = engine.head().size - before;
+    assert!(refused > 50 && written < 50, "{written} entries, {refused} refused");
+    hosts.reports().take(good, report(0, 1000)).await.expect("another host is not slowed by it");
+    let same = engine.state().hosts[&evil].accounts.clone();
+    let again = Report { accounts: same, ..report(0, 0) };
+    hosts.reports().take(evil, again).await.expect("a report without news is taken all the same");
+    clock.advance(Span::from_minutes(11));
+    hosts.reports().take(evil, report(7, 1000)).await.expect("and with time it may say something new");
+}
