@@ -115,7 +115,8 @@ pub fn could(state: &State, duty: Duty, now: Time) -> alloc::vec::Vec<PrincipalI
     found.into_iter().filter(|id| state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())).collect()
 }
 
-/// Whether a principal is powerful: holds or is eligible for a privileged role, now or later, or approves for one.
+/// Whether a principal is powerful: holds or is eligible for a privileged role, now or later, or approves for one, by its
+/// rules as they are or as they were when a request that still waits was made.
 pub fn powerful(state: &State, principal: PrincipalId) -> bool {
     let privileged = |role: RoleId| state.roles.get(&role).is_some_and(|r| r.privileged());
     let any_window = sources(state, principal).any(|p| {
@@ -129,12 +130,28 @@ pub fn powerful(state: &State, principal: PrincipalId) -> bool {
 fn approves_for_privileged(state: &State, principal: PrincipalId) -> bool {
     use crate::rules::Approver;
     let above = state.groups_above(principal);
+    let named = |a: &Approver| match a {
+        Approver::User(id) => *id == principal,
+        Approver::Group(id) => above.contains(id),
+    };
+    let privileged = |role: RoleId| state.roles.get(&role).is_some_and(|r| r.privileged());
     state.rules.iter().any(|(role, rules)| {
-        rules.activation.approval.required
-            && state.roles.get(role).is_some_and(|r| r.privileged())
-            && rules.activation.approval.stages.iter().flat_map(|s| &s.approvers).any(|a| match a {
-                Approver::User(id) => *id == principal,
-                Approver::Group(id) => above.contains(id),
-            })
+        let approval = &rules.activation.approval;
+        approval.required && privileged(*role) && approval.stages.iter().flat_map(|s| &s.approvers).any(named)
+    }) || state
+        .open
+        .iter()
+        .filter_map(|(_, id)| state.requests.get(id))
+        .any(|r| privileged(r.ask.target.role_id()) && r.stages.iter().flat_map(|s| &s.stage.approvers).any(named))
+}
+
+/// Whether any principal of this one's person holds, or is eligible for, something that fits, now or later, directly or
+/// through groups. What somebody gains by a change is gained by their other accounts just as well.
+pub fn person_could(state: &State, principal: PrincipalId, fits: impl Fn(crate::scope::Target) -> bool) -> bool {
+    let others =
+        state.person_of(principal).and_then(|person| state.persons.get(&person)).into_iter().flatten().copied();
+    core::iter::once(principal).chain(others).flat_map(|p| sources(state, p)).any(|p| {
+        let held = state.held_by(p);
+        held.assignments.iter().any(|a| fits(a.target)) || held.eligibilities.iter().any(|e| fits(e.target))
     })
 }

@@ -155,6 +155,9 @@ impl Role {
             || self.duties.has(Duty::ResetProofs)
             || self.duties.has(Duty::ManageHosts)
             || self.duties.has(Duty::ManageProtectedGroups)
+            // Either makes others powerful: by what a role says, or by which hosts a unit holds.
+            || self.duties.has(Duty::DefineRoles)
+            || self.duties.has(Duty::ManageUnits)
     }
 
     /// Whether holding it means root on enrolled hosts.

@@ -45,7 +45,7 @@ pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: Cre
     if cx.at_console("issue the first code").is_err() {
         let by = cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
         let bound = state.credentials.values().any(|c| c.principal == id);
-        if by == id && bound {
+        if state.same_person(by, id) && bound {
             return Err(Refusal::Climb {
                 why:
                     "Nobody resets their own sign-in: bind another factor with a fresh proof, or ask an administrator."

@@ -1,6 +1,7 @@
 //! Custom roles.
 //!
-//! Always: built-in roles never change; deleting a role, or disabling it, ends what was held of it.
+//! Always: built-in roles never change; deleting a role, or disabling it, ends what was held of it; nobody widens a role
+//! that they gain by, and only those who manage roles make one more powerful that is privileged, or becomes so.
 
 use super::*;
 use crate::event::Why;
@@ -103,11 +104,15 @@ pub(super) fn change(
         role.actions = actions.to_vec();
         role.duties = crate::role::Duties::of(actions);
         let more = role.actions.iter().any(|a| !old.actions.contains(a));
-        let own = state.holders_of(id).any(|h| h == by || state.groups_of.get(&by).is_some_and(|g| g.contains(&h)));
+        let own = holds::person_could(state, by, |target| target.role_id() == id);
         if more && own {
             return Err(Refusal::Climb {
                 why: "You hold or are eligible for this role: another administrator must widen it.".into(),
             });
+        }
+        if more && role.privileged() {
+            // Its holders, and its rules, were chosen for what it was.
+            cx.with_duty(state, Duty::ManageRoles)?;
         }
     }
     role.enabled = enabled.unwrap_or(role.enabled);

@@ -54,11 +54,12 @@ pub(super) fn join(state: &State, cx: &Context, id: UnitId, object: Uuid) -> Jud
     let by = cx.with_duty(state, Duty::ManageUnits)?;
     // Whoever has a role over the unit would gain power over a host by moving it in.
     let gains = state.hosts.contains_key(&DeviceId(object))
-        && holds::eligible_ever(state, by).any(|e| e.target.scope() == Scope::Unit(id))
+        && holds::person_could(state, by, |target| target.scope() == Scope::Unit(id))
         && !holds::duties(state, by, cx.now).has(Duty::ManageRoles);
     if gains {
         return Err(Refusal::Climb {
-            why: "You are eligible in this unit: another administrator must move hosts into it.".into(),
+            why: "You hold or are eligible for a role in this unit: another administrator must move hosts into it."
+                .into(),
         });
     }
     Ok((vec![Event::UnitJoined { unit: id, object }], Answer::Done))

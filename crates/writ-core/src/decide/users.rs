@@ -99,6 +99,11 @@ pub(super) fn update(
     }
     if let Some(upn) = upn.filter(|u| user.upn.text().is_none_or(|old| !old.eq_ignore_ascii_case(u))) {
         upn_ok(state, upn)?;
+        if user.emergency {
+            // The name stands on the paper with the secret: without it the paper opens nothing.
+            let why = "An emergency account keeps its user principal name: it stands on the paper with its secret.";
+            return Err(Refusal::Conflict { why: why.into() });
+        }
     }
     let by = if name.is_some() || upn.is_some() || person.is_some() || enabled.is_none() {
         not_more_powerful(state, cx, id, Duty::UpdateUsers)?

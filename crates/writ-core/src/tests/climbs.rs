@@ -33,6 +33,14 @@ fn code(s: &Story, name: &str) -> Command {
     }
 }
 
+fn enrols_host(s: &mut Story) -> DeviceId {
+    let (code, host) = (CredentialId::from_u128(1), DeviceId::from_u128(0xdb));
+    s.by("dana", Command::IssueHostCode { code, unit: None, expires: s.now + Span::from_hours(1) }).expect("code");
+    let enrol = Command::EnrolHost { host, name: "db-1".into(), key: "1".repeat(64), code };
+    s.run(Caller::host(Uuid::from_u128(5), host), enrol).expect("enrolled");
+    host
+}
+
 #[test]
 fn nobody_resets_the_proofs_of_somebody_more_powerful() {
     let mut s = Story::with_ana_eligible();
@@ -45,6 +53,161 @@ fn nobody_resets_the_proofs_of_somebody_more_powerful() {
     s.by("eve", command).expect("an ordinary account can be helped");
     let command = code(&s, "emergency-1");
     assert!(matches!(s.by("dana", command), Err(Refusal::ConsoleOnly { .. })));
+}
+
+#[test]
+fn nobody_resets_their_own_sign_in_by_their_other_account() {
+    let mut s = Story::with_ana_eligible();
+    assign(&mut s, "ana-adm", "Privileged Authentication Administrator");
+    assign(&mut s, "ana-adm", "Privileged Role Administrator");
+    let first = code(&s, "ana");
+    s.by("ana-adm", first).expect("somebody who has no proof yet gets the first from whoever may give it");
+    let bind = Command::BindCredential {
+        principal: s.id("ana"),
+        method: Method::Password,
+        bound: InVault { credential: CredentialId::from_u128(901), version: 1 },
+        replaces: None,
+    };
+    s.by("ana", bind).expect("bound with a fresh proof");
+    let again = code(&s, "ana");
+    assert!(matches!(s.by("ana-adm", again), Err(Refusal::Climb { .. })), "her password would be as good as her code");
+    let again = code(&s, "ana");
+    s.by("dana", again).expect("another administrator may");
+}
+
+#[test]
+fn nobody_becomes_the_approver_of_a_request_that_waits_by_resetting_one_of_its_own() {
+    let mut s = Story::with_ana_eligible();
+    assign(&mut s, "eve", "Helpdesk Administrator");
+    s.asks("ana", ROOT, minutes(30));
+    // From now on others approve; the request that waits keeps the approvers it was made with.
+    let others = approvers(DEVICE_ADMINISTRATOR, vec![Approver::User(s.id("dana")), Approver::User(s.id("ana-adm"))]);
+    s.by("dana", others).expect("changed");
+    let command = code(&s, "ben");
+    assert!(matches!(s.by("eve", command), Err(Refusal::NotAllowed { .. })), "ben can still decide");
+    let request = s.state.open.iter().next().expect("one waits").1;
+    s.by("ben", Command::DecideRequest { request, stage: 0, approve: false, reason: Some("no".into()) })
+        .expect("decided");
+    let command = code(&s, "ben");
+    s.by("eve", command).expect("now he decides nothing any more");
+}
+
+#[test]
+fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
+    let mut s = Story::new();
+    let role = RoleId::from_u128(0xc0ffee);
+    let define = Command::CreateRole {
+        role,
+        name: "Caretaker".into(),
+        description: "".into(),
+        actions: vec![
+            "microsoft.directory/roleDefinitions/create".into(),
+            "microsoft.directory/roleDefinitions/standard/update".into(),
+            "microsoft.directory/administrativeUnits/allProperties/allTasks".into(),
+        ],
+    };
+    s.by("dana", define).expect("defined");
+    assign(&mut s, "ana-adm", "Caretaker");
+    let give = |s: &Story, sort, target| Command::Assign {
+        sort,
+        principal: s.id("ana"),
+        target,
+        start: None,
+        expiration: Expiration::For(Span::from_hours(6)),
+        reason: Some("test".into()),
+        ticket: TicketGiven::default(),
+    };
+    // Ana's other account may define roles, and ana is eligible for this one.
+    let eligible = give(&s, Sort::Eligibility, Target::role(role, Scope::Tenant));
+    s.by("dana", eligible).expect("eligible");
+    let widen = |more: &str| Command::UpdateRole {
+        role,
+        name: None,
+        description: None,
+        actions: Some(vec!["microsoft.directory/roleDefinitions/create".into(), more.into()]),
+        enabled: None,
+    };
+    let wider = widen("microsoft.directory/users/delete");
+    assert!(matches!(s.by("ana-adm", wider), Err(Refusal::Climb { .. })), "her own role, whichever account holds it");
+
+    // Nor does one who only defines roles make others powerful, or a weak account worth stealing.
+    s.by(
+        "dana",
+        Command::CreateRole {
+            role: RoleId::from_u128(0xbee),
+            name: "Harmless".into(),
+            description: "".into(),
+            actions: vec!["microsoft.directory/groups/standard/read".into()],
+        },
+    )
+    .expect("defined");
+    let more = |action: &str| Command::UpdateRole {
+        role: RoleId::from_u128(0xbee),
+        name: None,
+        description: None,
+        actions: Some(vec!["microsoft.directory/groups/standard/read".into(), action.into()]),
+        enabled: None,
+    };
+    let powerful = more("microsoft.directory/roleAssignments/create");
+    assert!(matches!(s.by("ana-adm", powerful.clone()), Err(Refusal::NotAllowed { .. })));
+    s.by("ana-adm", more("microsoft.directory/devices/standard/read")).expect("what gives no power she may add");
+    s.by("dana", powerful).expect("whoever manages roles may");
+    assign(&mut s, "eve", "Helpdesk Administrator");
+    let command = code(&s, "ana-adm");
+    assert!(matches!(s.by("eve", command), Err(Refusal::NotAllowed { .. })), "who defines roles is powerful");
+
+    let unit = UnitId::from_u128(0xa1);
+    s.by("dana", Command::CreateUnit { unit, name: "unit".into(), description: "".into() }).expect("unit");
+    let host = enrols_host(&mut s);
+    let root_here = Target::role(DEVICE_ADMINISTRATOR, Scope::Unit(unit));
+    let moves = || Command::AddToUnit { unit, object: host.0 };
+    for sort in [Sort::Assignment, Sort::Eligibility] {
+        let command = give(&s, sort, root_here);
+        s.by("dana", command).expect("given");
+        assert!(matches!(s.by("ana-adm", moves()), Err(Refusal::Climb { .. })), "root by moving a host: {sort:?}");
+        let remove =
+            Command::Remove { sort, principal: s.id("ana"), target: root_here, when: Removal::Now, reason: None };
+        s.by("dana", remove).expect("taken");
+    }
+    s.by("ana-adm", moves()).expect("who gains nothing by it may");
+}
+
+#[test]
+fn the_name_on_an_emergency_accounts_paper_is_not_changed() {
+    let mut s = Story::new();
+    let rename = |s: &Story, name: Option<&str>, upn: Option<&str>| Command::UpdateUser {
+        user: s.id("emergency-1"),
+        name: name.map(Into::into),
+        upn: upn.map(Into::into),
+        enabled: None,
+        person: None,
+    };
+    let other = rename(&s, None, Some("unknown@northwind.example"));
+    assert!(matches!(s.by("dana", other), Err(Refusal::Conflict { .. })));
+    assert!(s.state.user_named("emergency-1@northwind.example").is_some());
+    let same = rename(&s, Some("Break glass"), Some("EMERGENCY-1@northwind.example"));
+    s.by("dana", same).expect("its shown name, and the same user principal name in other letters");
+}
+
+#[test]
+fn deleting_takes_the_permission_for_what_is_deleted() {
+    let mut s = Story::new();
+    let service = PrincipalId::from_u128(0x5e);
+    s.by("dana", Command::CreateService { service, name: "robot".into(), app: Uuid::from_u128(7) }).expect("made");
+    for (what, fits, others) in [
+        (s.id("eve"), "User.ReadWrite.All", ["Group.ReadWrite.All", "Application.ReadWrite.All"]),
+        (s.id("security"), "Group.ReadWrite.All", ["User.ReadWrite.All", "Application.ReadWrite.All"]),
+        (service, "Application.ReadWrite.All", ["User.ReadWrite.All", "Group.ReadWrite.All"]),
+    ] {
+        let with = |s: &Story, scope: &str| Caller { scopes: Some(vec![scope.into()].into()), ..s.caller("dana") };
+        for scope in others {
+            let caller = with(&s, scope);
+            let refused = s.run(caller, Command::DeletePrincipal { principal: what });
+            assert!(matches!(refused, Err(Refusal::MissingScope { .. })), "{scope}");
+        }
+        let caller = with(&s, fits);
+        s.run(caller, Command::DeletePrincipal { principal: what }).expect(fits);
+    }
 }
 
 #[test]
