@@ -28,6 +28,7 @@ mod remove;
 mod roles;
 mod serve;
 mod status;
+mod token;
 mod user;
 mod wait;
 
@@ -75,6 +76,8 @@ enum Verb {
     Login(login::Args),
     /// Sign out and forget the session
     Logout,
+    /// Print an access token, for scripts and SDKs that speak Graph
+    Token(token::Args),
     /// What you hold, wait for, can decide and can ask for
     Status(status::Args),
     /// Ask to switch on a role you are eligible for
@@ -146,6 +149,7 @@ fn act(common: &Common, verb: Verb, terminal: &Terminal) -> Result<(), Stop> {
         Verb::Agent(_) => Ok(()),
         Verb::Login(args) => login::run(common, &args, terminal),
         Verb::Logout => login::out(terminal),
+        Verb::Token(args) => token::run(common, &args, terminal),
         Verb::Status(args) => status::run(common, &args, terminal),
         Verb::Activate(args) => activate::run(common, &args, terminal),
         Verb::Deactivate(args) => deactivate::run(common, &args, terminal),

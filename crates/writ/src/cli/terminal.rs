@@ -59,6 +59,11 @@ impl Terminal {
         self.asks && !self.json
     }
 
+    /// Whether what is printed is seen on a screen.
+    pub fn shows(&self) -> bool {
+        self.live
+    }
+
     /// Whether lines can be rewritten in place.
     pub fn is_live(&self) -> bool {
         self.live && !self.json && self.env.get("TERM") != Some("dumb")

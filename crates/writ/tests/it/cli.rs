@@ -302,3 +302,28 @@ fn a_tenant_is_founded_served_and_entered_with_an_emergency_secret() {
     let refused = run(&["serve", "--listen", "0.0.0.0:0"], &[]);
     assert!(refused.status == 2 && refused.err.contains("--tls-cert"), "{refused:?}");
 }
+
+#[test]
+fn a_token_is_handed_to_a_script_and_dies_with_the_sign_in() {
+    let demo = Demo::start();
+    let ana = demo.person("ana");
+    assert_eq!(ana.says(&["token"]).status, 5, "nobody is signed in yet");
+    ana.signs_in();
+    let printed = ana.says(&["token"]);
+    let token = printed.out.trim_end();
+    assert!(printed.status == 0 && token.matches('.').count() == 2 && !token.contains('\n'), "{printed:?}");
+    let told = ana.says(&["token", "--json"]).json();
+    assert_eq!((told["accessToken"].as_str(), told["server"].as_str()), (Some(token), Some(&*demo.url)));
+    assert!(told.get("refreshToken").is_none() && told["expiresOn"].as_str().is_some(), "{told}");
+
+    // A script elsewhere, with nothing but the token.
+    let script = demo.person("script");
+    let status = |token: &str| {
+        let mut command = script.command();
+        command.env("WRIT_TOKEN", token).args(["--server", &demo.url, "status", "--json"]);
+        Said::of(&command.output().unwrap())
+    };
+    assert_eq!(status(token).json()["who"]["name"], "Ana Silva");
+    assert_eq!(ana.says(&["logout"]).status, 0);
+    assert_eq!(status(token).status, 5, "the token ended with the session it came from");
+}
