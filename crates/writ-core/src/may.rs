@@ -103,6 +103,25 @@ pub fn may_see_request(state: &State, request: &Request, view: View, cx: &Contex
     }
 }
 
+/// Whether a change, of this kind and about these ids, may be seen: changes of eligibilities, assignments, requests and
+/// rules only. One's own, one's groups', and those of requests that may be seen; rules change for everybody.
+pub fn may_see_change(state: &State, kind: &str, about: &[Uuid], view: View, cx: &Context) -> bool {
+    let grants = ["eligibility_", "assignment_", "activation_", "approval_asked", "request_", "grant"];
+    if matches!(kind, "rules_changed" | "role_defined" | "role_changed" | "role_deleted") {
+        return true;
+    }
+    if !grants.iter().any(|prefix| kind.starts_with(prefix)) {
+        return false;
+    }
+    if view == View::All {
+        return true;
+    }
+    about.iter().any(|id| {
+        may_see_held(state, PrincipalId(*id), view)
+            || state.requests.get(&RequestId(*id)).is_some_and(|r| may_see_request(state, r, view, cx))
+    })
+}
+
 /// Whether something held by a principal may be seen: one's own, and what one's groups pass on.
 pub fn may_see_held(state: &State, principal: PrincipalId, view: View) -> bool {
     view.shows(principal)

@@ -95,6 +95,19 @@ pub struct Line {
     pub told: String,
 }
 
+/// That something changed: where to look, and nothing of what is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The entry.
+    pub seq: Seq,
+    /// When.
+    pub at: Time,
+    /// The kind of event.
+    pub kind: String,
+    /// Every id that it is about.
+    pub about: Vec<Uuid>,
+}
+
 /// Which lines are wanted, newest first. Everything that is given must fit.
 #[derive(Clone, Debug, Default)]
 pub struct LineQuery {
@@ -181,6 +194,11 @@ impl History {
     /// The timeline, a page of it.
     pub async fn lines(&self, query: LineQuery) -> Result<Vec<Line>, Fault> {
         self.tables.read(move |connection| tables::lines(connection, &query)).await
+    }
+
+    /// What changed after an entry, the oldest first.
+    pub async fn changes(&self, after: Seq, limit: u32) -> Result<Vec<Change>, Fault> {
+        self.tables.read(move |connection| tables::changes(connection, after, limit)).await
     }
 
     /// A request that was closed, however long ago.

@@ -4,7 +4,7 @@
 //! Always: one writer; readers see whole transactions. What is deleted is overwritten (`secure_delete`).
 
 use super::audit::Record;
-use super::{AuditQuery, Line, LineQuery, Place, ROWS_MAX, RequestQuery};
+use super::{AuditQuery, Change, Line, LineQuery, Place, ROWS_MAX, RequestQuery};
 use crate::store::Fault;
 use parking_lot::Mutex;
 use rusqlite::types::Value;
@@ -19,7 +19,7 @@ use writ_core::state::Request;
 use writ_core::time::Time;
 
 /// The tables of this version; a file with others is emptied and folded anew.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// How many readers may wait before further ones are told that the history is busy.
 const WAITING_MAX: usize = 1024;
@@ -28,7 +28,7 @@ const TABLES: &str = "
     CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, leaf BLOB NOT NULL) STRICT;
     CREATE TABLE line (
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, actor BLOB, correlation BLOB NOT NULL,
-        told TEXT NOT NULL
+        told TEXT NOT NULL, about BLOB NOT NULL
     ) STRICT;
     CREATE INDEX line_at ON line (at);
     CREATE TABLE about (what BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (what, seq)) STRICT, WITHOUT ROWID;
@@ -186,7 +186,7 @@ impl Writing<'_> {
         let seq = row.seq.cast_signed();
         self.0
             .prepare_cached(
-                "INSERT INTO line (seq, at, kind, actor, correlation, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO line (seq, at, kind, actor, correlation, told, about) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 seq,
@@ -194,7 +194,8 @@ impl Writing<'_> {
                 row.kind,
                 row.actor.map(|a| *a.0.as_bytes()),
                 row.correlation.as_bytes(),
-                row.told
+                row.told,
+                row.about.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>()
             ])?;
         let mut about = self.0.prepare_cached("INSERT OR IGNORE INTO about (what, seq) VALUES (?1, ?2)")?;
         for what in &row.about {
@@ -377,6 +378,21 @@ pub(super) fn lines(connection: &Connection, query: &LineQuery) -> Result<Vec<Li
             actor: row.get::<_, Option<[u8; 16]>>(3)?.map(|id| PrincipalId(Uuid::from_bytes(id))),
             correlation: Uuid::from_bytes(row.get(4)?),
             told: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn changes(connection: &Connection, after: Seq, limit: u32) -> Result<Vec<Change>, Fault> {
+    let sql = "SELECT seq, at, kind, about FROM line WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map(params![after.cast_signed(), limit.min(ROWS_MAX)], |row| {
+        let ids: Vec<u8> = row.get(3)?;
+        Ok(Change {
+            seq: row.get::<_, i64>(0)?.cast_unsigned(),
+            at: Time::from_millis(row.get(1)?),
+            kind: row.get(2)?,
+            about: ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).collect(),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -39,7 +39,7 @@ impl FromRequestParts<App> for Caller {
 }
 
 /// The token in `Authorization: Bearer …`, if there is exactly one.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let (one, none) = (all.next()?, all.next());
     let (scheme, token) = one.to_str().ok()?.split_once(' ')?;

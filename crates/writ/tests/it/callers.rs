@@ -82,6 +82,12 @@ pub(crate) fn body(verb: Verb, pattern: &str) -> String {
         (_, "users") => json!({"displayName": "New One", "userPrincipalName": "new@northwind.example"}),
         (_, "directoryObjects/getByIds") => json!({"ids": [ANA, SECURITY], "types": ["user"]}),
         (_, "$batch") => json!({"requests": [{"id": "1", "method": "GET", "url": "/me"}]}),
+        (_, p) if p.ends_with("/writ.together") => json!({"isValidationOnly": true, "requests": [
+            {"action": "adminAssign", "principalId": BEN, "roleDefinitionId": "f2ef992c-3afb-46b9-b7cf-a126ee74c451",
+             "directoryScopeId": "/", "scheduleInfo": {"expiration": {"type": "afterDuration", "duration": "PT1H"}},
+             "justification": "table"},
+        ]}),
+        (_, p) if p.ends_with("/writ.pending") => json!({"pendingDuration": "PT12H"}),
         (_, p) if p.contains("ScheduleRequests") => request("adminAssign"),
         (_, p) if p.contains("steps") => json!({"reviewResult": "Deny", "justification": "table"}),
         (_, p) if p.contains("/rules/") => json!({

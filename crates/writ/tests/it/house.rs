@@ -291,6 +291,18 @@ impl Client {
         let asked = format!("{method} {path}");
         Reply { status: parts.status, headers: parts.headers, text, asked }
     }
+    /// An answer whose body is read by the caller.
+    pub(crate) async fn open(&self, headers: &[(&str, &str)], path: &str) -> axum::response::Response {
+        let mut request = Request::builder().uri(path).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        self.router.clone().oneshot(request).await.expect("an answer, whatever was asked")
+    }
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, "").await
     }

@@ -2,6 +2,7 @@
 //! No access rule is written here: every answer is judged by the core's `may` or `decide`.
 
 pub mod audit;
+pub mod changes;
 pub mod explain;
 pub mod hosts;
 pub mod log;

@@ -3,7 +3,7 @@
 use super::shape::{
     About, Called, Code, Explained, HostTold, Meanings, Progress, Question, RoleTold, Status, TenantSettings,
 };
-use super::{audit, explain, hosts, log, names, people, progress, roles, settings, status};
+use super::{audit, changes, explain, hosts, log, names, people, progress, roles, settings, status};
 use crate::engine::Wrong;
 use crate::http::problem::Problem;
 use crate::http::router::App;
@@ -11,9 +11,10 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 use writ_core::command::{Caller, Command};
 use writ_core::ids::RequestId;
@@ -39,6 +40,7 @@ pub fn routes() -> Router<App> {
         .route("/writ/v1/signout", post(people::sign_out))
         .route("/writ/v1/audit", get(audit::audit))
         .route("/writ/v1/log/checkpoint", get(log::checkpoint))
+        .route("/writ/v1/changes", get(changes::changes).layer(Extension(Arc::<changes::Streams>::default())))
 }
 
 /// An answer, or what is wrong in Graph's shape.

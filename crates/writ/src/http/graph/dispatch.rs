@@ -55,6 +55,9 @@ pub const ALL: &[&[Route]] = &[
     super::directory_roles::ROUTES,
     super::directory_audits::ROUTES,
     super::batch::ROUTES,
+    super::explain::ROUTES,
+    super::together::ROUTES,
+    super::pending_life::ROUTES,
 ];
 
 /// A request whose caller is known, alone or in a batch.
@@ -171,12 +174,12 @@ pub async fn answer(incoming: Incoming) -> Answered {
 }
 
 /// Charges a request to its caller.
-fn charge(app: &App, caller: &Caller, kind: Kind, raw: &str) -> Charge {
+fn charge(app: &App, caller: &Caller, kind: Kind, cost: u64) -> Charge {
     let state = app.engine.state();
     let me = caller.principal.unwrap_or(PrincipalId::from_u128(0));
     let emergency = state.principals.get(&me).is_some_and(|p| p.emergency());
     let limits = Limits::graph(state.principals.len());
-    app.throttle.charge(me, kind, throttle::cost(raw), limits, emergency, app.engine.now())
+    app.throttle.charge(me, kind, cost, limits, emergency, app.engine.now())
 }
 
 async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer, Problem> {
@@ -195,7 +198,8 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
     }
     let found = find(ALL, version == Version::Beta, verb, &parts);
     let kind = found.as_ref().map_or(Kind::Read, |found| throttle::kind(found.route, &body));
-    let charge = charge(&app, &caller, kind, &raw);
+    let times = found.as_ref().map_or(1, |found| throttle::times(found.route, &body));
+    let charge = charge(&app, &caller, kind, throttle::cost(&raw).saturating_mul(times));
     *cost = Some(charge);
     if let Some((seconds, _)) = charge.wait {
         return Err(Problem::throttled(seconds));

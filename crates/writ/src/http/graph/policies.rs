@@ -51,7 +51,7 @@ pub static POLICY_ASSIGNMENT: Entity = Entity {
 
 /// The policy of a role, under one of the two names Graph has for its kind.
 #[derive(Clone, Copy)]
-struct Policy<'a> {
+pub(super) struct Policy<'a> {
     moment: &'a Moment,
     role: RoleId,
     kind: &'static str,
@@ -60,6 +60,10 @@ struct Policy<'a> {
 struct PolicyAssignment<'a>(Policy<'a>);
 
 impl Policy<'_> {
+    /// The role whose rules it is.
+    pub(super) fn role(&self) -> RoleId {
+        self.role
+    }
     fn id(&self) -> String {
         ids::policy(self.kind, self.moment.state.tenant, self.role)
     }
@@ -183,7 +187,7 @@ fn list_assignments(ask: &Ask) -> Result<Answer, Problem> {
 }
 
 /// The policy that an id names.
-fn named<'a>(ask: &'a Ask, id: &str) -> Result<Policy<'a>, Problem> {
+pub(super) fn named<'a>(ask: &'a Ask, id: &str) -> Result<Policy<'a>, Problem> {
     match ids::policy_role(id, ask.moment.state.tenant) {
         Ok((kind, role)) if ask.moment.state.rules.contains_key(&role) => {
             Ok(Policy { moment: &ask.moment, role, kind })

@@ -271,18 +271,46 @@ async fn cancel(ask: &Ask, sort: Sort) -> Written {
 
 async fn create(ask: &Ask, sort: Sort) -> Written {
     let body = ask.body()?;
-    let (command, rehearse) = read(&body.fields(), sort).map_err(as_request)?;
-    let (moment, answer) = match rehearse {
-        true => ask.rehearse(&command, Part::Requests)?,
-        false => ask.submit_as(command, Part::Requests).await?,
+    let wish = wish(&body.fields(), sort)?;
+    asked(ask, sort, &wish).await.map(Answer::Made)
+}
+
+/// What a body asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    /// The command that it becomes.
+    pub(super) command: Command,
+    /// For whom, and what.
+    pub(super) about: (PrincipalId, Target),
+    /// Whether it is only to be rehearsed.
+    pub(super) rehearse: bool,
+}
+
+/// Reads what a body asks for.
+pub(super) fn wish(fields: &Fields<'_>, sort: Sort) -> Result<Wish, Problem> {
+    let read = || {
+        let (command, rehearse) = read(fields, sort)?;
+        Ok(Wish { command, about: (fields.required_id("principalId")?, target(fields)?), rehearse })
+    };
+    read().map_err(as_request)
+}
+
+/// Asks for it, or rehearses it: the request as it then stands.
+pub(super) async fn asked(ask: &Ask, sort: Sort, wish: &Wish) -> Result<Json, Problem> {
+    let (moment, answer) = match wish.rehearse {
+        true => ask.rehearse(&wish.command, Part::Requests)?,
+        false => ask.submit_as(wish.command.clone(), Part::Requests).await?,
     };
     let made = match &answer {
         Decided::Asked(asked) => moment.state.requests.get(&asked.request),
         _ => None,
     };
-    let row = made.map(|request| RequestRow { moment: &moment, request, rehearsed: rehearse });
+    let row = made.map(|request| RequestRow { moment: &moment, request, rehearsed: wish.rehearse });
     let (entity, _, context) = named(sort);
-    ask.created(entity, context, row.as_ref())
+    match ask.created(entity, context, row.as_ref())? {
+        Answer::Made(json) => Ok(json),
+        _ => Err(Problem::internal()),
+    }
 }
 
 /// A body that cannot be read has its own code here.

@@ -10,6 +10,7 @@
 
 use super::route::{Route, Verb};
 use parking_lot::Mutex;
+use serde_json::Value as Json;
 use std::collections::HashMap;
 use writ_core::ids::PrincipalId;
 use writ_core::time::Time;
@@ -232,13 +233,37 @@ pub fn kind(route: &Route, body: &[u8]) -> Kind {
     if relieves { Kind::Relief } else { Kind::Write }
 }
 
-fn takes_away(route: &Route, body: &[u8]) -> bool {
-    if !route.path.ends_with("ScheduleRequests") {
-        return false;
+/// How many requests this is: what is asked together counts one by one.
+pub fn times(route: &Route, body: &[u8]) -> u64 {
+    if !route.path.ends_with(TOGETHER) {
+        return 1;
     }
-    let Ok(serde_json::Value::Object(body)) = super::body::parse(body) else { return false };
-    let action = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("action")).and_then(|(_, v)| v.as_str());
-    action.is_some_and(|a| a.eq_ignore_ascii_case("selfDeactivate") || a.eq_ignore_ascii_case("adminRemove"))
+    let count = super::body::parse(body).ok().and_then(|body| requests(&body).map(Vec::len));
+    // More than are taken at once are refused without being looked at.
+    u64::try_from(count.unwrap_or(1).clamp(1, super::together::REQUESTS_MAX)).unwrap_or(1)
+}
+
+const TOGETHER: &str = "ScheduleRequests/writ.together";
+
+fn named<'a>(body: &'a Json, name: &str) -> Option<&'a Json> {
+    body.as_object()?.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn requests(body: &Json) -> Option<&Vec<Json>> {
+    named(body, "requests")?.as_array()
+}
+
+fn takes_away(route: &Route, body: &[u8]) -> bool {
+    let takes = |body: &Json| {
+        let action = named(body, "action").and_then(Json::as_str).unwrap_or_default();
+        action.eq_ignore_ascii_case("selfDeactivate") || action.eq_ignore_ascii_case("adminRemove")
+    };
+    let read = || super::body::parse(body).unwrap_or_default();
+    match route.path {
+        path if path.ends_with("ScheduleRequests") => takes(&read()),
+        path if path.ends_with(TOGETHER) => requests(&read()).is_some_and(|all| all.iter().all(takes)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
