@@ -201,7 +201,7 @@ async fn another_key_or_another_tenant_opens_nothing() {
     memory.put(&k, Expected::Absent, b"secret", None).await.unwrap();
     for sealer in [Sealer::new(TENANT, &SealKey::new([8; 32])), Sealer::new(TenantId::from_u128(1), &SealKey::new(KEY))]
     {
-        let other = Vault { sealer: Arc::new(sealer), rows: memory.rows.clone() };
+        let other = Vault { sealer: Arc::new(sealer), rows: memory.rows.clone(), kept: Kept::default() };
         assert!(matches!(other.get(&k).await, Err(VaultError::DoesNotOpen)));
     }
 }

@@ -7,11 +7,13 @@
 
 #[cfg(test)]
 mod contract;
+mod kept;
 mod memory;
 mod seal;
 mod sqlite;
 
 use crate::store::place::Place;
+use kept::Kept;
 use seal::Sealer;
 use std::fmt;
 use std::sync::Arc;
@@ -166,6 +168,7 @@ impl std::error::Error for VaultError {}
 pub struct Vault {
     sealer: Arc<Sealer>,
     rows: Rows,
+    kept: Kept,
 }
 
 #[derive(Clone)]
@@ -187,23 +190,57 @@ impl Vault {
     pub fn open(place: &Place, key: &SealKey) -> Result<Vault, VaultError> {
         let sealer = Arc::new(Sealer::new(place.tenant(), key));
         let rows = sqlite::Rows::open(place, &sealer)?;
-        Ok(Vault { sealer, rows: Rows::Sqlite(rows) })
+        Ok(Vault { sealer, rows: Rows::Sqlite(rows), kept: Kept::default() })
     }
 
     /// A vault that forgets everything when it is dropped; for tests.
     pub fn memory(tenant: TenantId, seal_key: [u8; 32]) -> Vault {
         let sealer = Arc::new(Sealer::new(tenant, &SealKey::new(seal_key)));
-        Vault { sealer, rows: Rows::Memory(memory::Rows::default()) }
+        Vault { sealer, rows: Rows::Memory(memory::Rows::default()), kept: Kept::default() }
     }
 
     /// The row at `key`, opened. An expired row that was not collected yet is still returned, with its end.
     pub async fn get(&self, key: &Key) -> Result<Option<Row>, VaultError> {
         check(key)?;
+        if !Kept::takes(key.kind) {
+            return self.read(key).await;
+        }
+        let began = match self.kept.get(key) {
+            Ok(row) => return Ok(Some(row)),
+            Err(began) => began,
+        };
+        let row = self.read(key).await?;
+        if let Some(row) = &row {
+            self.kept.keep(began, key, row);
+        }
+        Ok(row)
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Row>, VaultError> {
         let found = match &self.rows {
             Rows::Sqlite(rows) => rows.get(key).await?,
             Rows::Memory(rows) => rows.get(key),
         };
         found.map(|sealed| self.sealer.open(key, sealed)).transpose()
+    }
+
+    /// Runs a write and forgets what was kept of what it wrote, also when the caller goes away meanwhile: the write is
+    /// finished then too, and nobody may find the old row after it.
+    async fn written<T: Send + 'static>(
+        &self,
+        key: Option<&Key>,
+        write: impl Future<Output = Result<T, VaultError>> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        if key.is_some_and(|key| !Kept::takes(key.kind)) {
+            return write.await;
+        }
+        let (kept, key) = (self.kept.clone(), key.cloned());
+        let whole = tokio::spawn(async move {
+            let done = write.await;
+            kept.forget(key.as_ref());
+            done
+        });
+        whole.await.map_err(|e| VaultError::Fault(format!("the vault's work stopped: {e}")))?
     }
 
     /// Writes the row if what is there is what the writer `expected`; returns the new version.
@@ -218,19 +255,28 @@ impl Vault {
         if secret.len() > SECRET_MAX {
             return Err(VaultError::Fault(format!("a row holds at most {SECRET_MAX} bytes")));
         }
-        match &self.rows {
-            Rows::Sqlite(rows) => rows.put(&self.sealer, key, expected, secret, expires).await,
-            Rows::Memory(rows) => rows.put(&self.sealer, key, expected, secret, expires),
-        }
+        let (rows, sealer, at) = (self.rows.clone(), self.sealer.clone(), key.clone());
+        let secret = Zeroizing::new(secret.to_vec());
+        let write = async move {
+            match &rows {
+                Rows::Sqlite(rows) => rows.put(&sealer, &at, expected, &secret, expires).await,
+                Rows::Memory(rows) => rows.put(&sealer, &at, expected, &secret, expires),
+            }
+        };
+        self.written(Some(key), write).await
     }
 
     /// Deletes the row if it still has this version.
     pub async fn delete(&self, key: &Key, version: u64) -> Result<(), VaultError> {
         check(key)?;
-        match &self.rows {
-            Rows::Sqlite(rows) => rows.delete(key, version).await,
-            Rows::Memory(rows) => rows.delete(key, version),
-        }
+        let (rows, at) = (self.rows.clone(), key.clone());
+        let write = async move {
+            match &rows {
+                Rows::Sqlite(rows) => rows.delete(&at, version).await,
+                Rows::Memory(rows) => rows.delete(&at, version),
+            }
+        };
+        self.written(Some(key), write).await
     }
 
     /// The addresses and versions of the rows of a kind, of one owner or of all, in order of owner and id; at
@@ -245,10 +291,14 @@ impl Vault {
 
     /// Collects the rows that have expired by `now`; returns how many.
     pub async fn sweep(&self, now: Time) -> Result<u64, VaultError> {
-        match &self.rows {
-            Rows::Sqlite(rows) => rows.sweep(now).await,
-            Rows::Memory(rows) => Ok(rows.sweep(now)),
-        }
+        let rows = self.rows.clone();
+        let write = async move {
+            match &rows {
+                Rows::Sqlite(rows) => rows.sweep(now).await,
+                Rows::Memory(rows) => Ok(rows.sweep(now)),
+            }
+        };
+        self.written(None, write).await
     }
 }
 
