@@ -28,6 +28,9 @@ use writ_core::time::Time;
 /// The most rows that one question is answered with.
 pub const ROWS_MAX: u32 = 1000;
 
+/// The most requests about one principal that are looked up by their ids.
+pub const REQUESTS_MAX: u32 = 20_000;
+
 /// How long a reader waits for a position at most.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -204,6 +207,13 @@ impl History {
     /// A request that was closed, however long ago.
     pub async fn request(&self, id: RequestId) -> Result<Option<Request>, Fault> {
         self.tables.read(move |connection| tables::request(connection, id)).await
+    }
+
+    /// The closed requests about somebody, the newest first; `None` when there are more than a list should look up.
+    pub async fn requests_about(&self, subject: PrincipalId) -> Result<Option<Vec<RequestId>>, Fault> {
+        let limit = REQUESTS_MAX;
+        let found = self.tables.read(move |connection| tables::requests_about(connection, subject, limit + 1)).await?;
+        Ok(Some(found).filter(|found| found.len() <= limit as usize))
     }
 
     /// Closed requests, a page of them.

@@ -164,3 +164,41 @@ async fn page_key(tenant: &Tenant) -> Result<PageKey, Fault> {
     tenant.vault.put(&at, Expected::Absent, &*bytes, None).await.map_err(fault)?;
     Ok(PageKey::new(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::http::graph::odata::options::{Of, Query};
+    use crate::http::graph::odata::tests::{THING, Thing};
+    use crate::http::graph::page::{Page, Place, Shape, page};
+    use crate::http::problem::Problem;
+    use serde_json::json;
+    use writ_core::ids::{PrincipalId, TenantId};
+    use writ_core::time::Time;
+
+    const URL: &str = "http://localhost/v1.0/things";
+
+    fn ask(key: &PageKey, raw: &str) -> Result<Page, Problem> {
+        let rows = (0..5).map(|n| Thing(json!({"id": format!("r{n}")})));
+        let place = Place { caller: PrincipalId::from_u128(1), url: URL, raw };
+        page(rows, &Query::parse(raw, &THING, Of::Many)?, &Shape::by_id().sorted(), key, &place)
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_on_after_a_restart_and_by_no_other_tenant() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = async |tenant| {
+            let clock = Clock::by_hand(Time::from_millis(1_795_251_600_000));
+            let opened = tenant::open(folder.path(), TenantId::from_u128(tenant), clock, true).await.unwrap();
+            let key = page_key(&opened).await.unwrap();
+            opened.engine.stop().await;
+            key
+        };
+        let next = ask(&open(1).await, "$top=2").unwrap().next.unwrap();
+        let raw = next.strip_prefix(URL).and_then(|rest| rest.strip_prefix('?')).unwrap();
+        let on = ask(&open(1).await, raw).unwrap();
+        assert!(String::from_utf8_lossy(&on.rows).contains("r2"));
+        assert!(ask(&open(2).await, raw).is_err());
+    }
+}

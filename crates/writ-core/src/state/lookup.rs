@@ -56,16 +56,20 @@ impl NameIndex {
         self.whole.is_empty()
     }
 
-    /// All of them in the order of their names from this place on, which is left out.
-    pub fn after(&self, name: &str, id: PrincipalId) -> impl Iterator<Item = (&str, PrincipalId)> {
-        let from = (name.to_owned(), id);
+    /// Those whose name begins so (in lower case), in the order of their names, from the place after this one on.
+    pub fn after<'a>(
+        &'a self,
+        start: &'a str,
+        place: Option<(&str, PrincipalId)>,
+    ) -> impl Iterator<Item = PrincipalId> + 'a {
+        let first = (start.to_owned(), PrincipalId::from_u128(0));
+        let from = place.map(|(name, id)| (name.to_owned(), id)).filter(|from| *from > first);
         let skipped = from.clone();
-        self.whole.range(from..).filter(move |at| **at != skipped).map(|(name, id)| (name.as_str(), *id))
-    }
-
-    /// Those whose name begins so (in lower case), in the order of their names.
-    pub fn begins<'a>(&'a self, start: &'a str) -> impl Iterator<Item = PrincipalId> + 'a {
-        beginning(&self.whole, start)
+        self.whole
+            .range(from.unwrap_or(first)..)
+            .filter(move |at| Some(*at) != skipped.as_ref())
+            .take_while(move |(name, _)| name.starts_with(start))
+            .map(|(_, id)| *id)
     }
 
     /// Those of whose words one begins so (in lower case), in no order; a name may come more than once.
@@ -188,14 +192,14 @@ mod tests {
             s.put_principal(named(id, name));
         }
         let found =
-            |s: &State, start: &str| s.names.programs.begins(start).map(|id| id.0.as_u128()).collect::<Vec<_>>();
+            |s: &State, start: &str| s.names.programs.after(start, None).map(|id| id.0.as_u128()).collect::<Vec<_>>();
         assert_eq!(found(&s, "ana"), [1, 3]);
         assert_eq!(s.names.programs.word_begins("silva").count(), 2);
         s.put_principal(named(1, "Zoe"));
         s.take_principal(PrincipalId::from_u128(4));
         assert_eq!((found(&s, "ana"), s.names.programs.word_begins("silva").count()), (alloc::vec![3], 0));
-        let after: Vec<_> = s.names.programs.after("ben okafor", PrincipalId::from_u128(2)).map(|(n, _)| n).collect();
-        assert_eq!(after, ["zoe"]);
+        let ben = Some(("ben okafor", PrincipalId::from_u128(2)));
+        assert_eq!(s.names.programs.after("", ben).map(|id| id.0.as_u128()).collect::<Vec<_>>(), [1]);
         assert_eq!(s.names.programs.len(), 3);
     }
 }

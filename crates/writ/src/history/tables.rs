@@ -402,6 +402,18 @@ pub(super) fn request(connection: &Connection, id: RequestId) -> Result<Option<R
     Ok(bodies(connection, "SELECT body FROM request WHERE id = ?1", vec![Value::Blob(bytes(id.0))])?.pop())
 }
 
+pub(super) fn requests_about(
+    connection: &Connection,
+    subject: PrincipalId,
+    limit: u32,
+) -> Result<Vec<RequestId>, Fault> {
+    let mut query =
+        connection.prepare_cached("SELECT id FROM request WHERE subject = ?1 ORDER BY made DESC, id DESC LIMIT ?2")?;
+    let rows = query.query_map(rusqlite::params![bytes(subject.0), limit], |row| row.get::<_, [u8; 16]>(0))?;
+    let ids = rows.map(|id| id.map(|id| RequestId(Uuid::from_bytes(id))));
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn requests(connection: &Connection, query: &RequestQuery) -> Result<Vec<Request>, Fault> {
     let mut wanted = Where::default();
     wanted.and("sort = ?", query.sort.as_ref().map(word).transpose()?);

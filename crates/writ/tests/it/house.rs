@@ -14,6 +14,7 @@ use writ::connectors::hosts::Hosts;
 use writ::engine::{Engine, Start, fresh_id};
 use writ::history::History;
 use writ::http::graph::page::PageKey;
+use writ::http::graph::throttle::Throttle;
 use writ::http::router::{App, router};
 use writ::identity::Identity;
 use writ::identity::session::{Door, Opening, Sessions};
@@ -98,6 +99,15 @@ pub(crate) fn user(id: PrincipalId, name: &str, upn: &str) -> NewUser {
 impl House {
     /// Northwind on a working morning: Ana is eligible for root on the hosts, Security approves.
     pub(crate) async fn new() -> House {
+        House::with(Arc::default()).await
+    }
+
+    /// The same without budgets: the clock stands still here, so what is spent would never come back.
+    pub(crate) async fn unmetered() -> House {
+        House::with(Arc::new(Throttle::off())).await
+    }
+
+    async fn with(throttle: Arc<Throttle>) -> House {
         let clock = Clock::by_hand(MORNING);
         let store = Store::Memory(memory::Log::new());
         let start = Start {
@@ -121,7 +131,7 @@ impl House {
             public: None,
             tls: false,
             behind_proxy: false,
-            throttle: Arc::default(),
+            throttle,
         };
         let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
         let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };

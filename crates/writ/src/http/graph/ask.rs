@@ -3,8 +3,10 @@
 
 use super::body::JsonBody;
 use super::dispatch::{Version, again};
+use super::held::Seen;
 use super::odata::options::{Of, Query};
-use super::odata::render::render;
+use super::odata::render::write;
+use super::odata::value::write_text;
 use super::odata::{Entity, Linked, Row};
 use super::page::{Place, Shape, page, resumed};
 pub use super::route::Route;
@@ -14,7 +16,8 @@ use crate::http::problem::{Ids, Problem};
 use crate::http::refused::{Part, problem};
 use crate::http::router::App;
 use axum::body::Bytes;
-use serde_json::{Map, Value as Json, json};
+use http::StatusCode;
+use serde_json::Value as Json;
 use std::str::FromStr;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,7 +25,7 @@ use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer as Decided, Context};
 use writ_core::ids::PrincipalId;
 use writ_core::may::{self, View, may};
-use writ_core::state::{Held, Request, State};
+use writ_core::state::{Request, State};
 use writ_core::time::Time;
 
 /// What a handler that writes returns.
@@ -72,12 +75,35 @@ pub struct Ask {
 pub enum Answer {
     /// 200 with a body.
     Found(Json),
+    /// 200 with a body that is written already.
+    Written(Vec<u8>),
     /// 201 with what was made.
     Made(Json),
     /// 204
     Nothing,
     /// 200 with a bare number.
     Count(u64),
+}
+
+impl Answer {
+    /// The status it is sent with.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Answer::Found(_) | Answer::Written(_) | Answer::Count(_) => StatusCode::OK,
+            Answer::Made(_) => StatusCode::CREATED,
+            Answer::Nothing => StatusCode::NO_CONTENT,
+        }
+    }
+
+    /// The body as JSON; null without one.
+    pub fn into_json(self) -> Json {
+        match self {
+            Answer::Found(json) | Answer::Made(json) => json,
+            Answer::Written(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Answer::Count(n) => Json::from(n),
+            Answer::Nothing => Json::Null,
+        }
+    }
 }
 
 /// For whom a list is: `filterByCurrentUser`'s parameter, or nobody in particular.
@@ -166,35 +192,14 @@ impl Ask {
         }
     }
 
+    /// Whether a list is of everything, whoever holds it.
+    pub fn all(&self, seen: Seen) -> bool {
+        seen.whose == Whose::Everybody && seen.view == View::All
+    }
+
     /// The principal for whom a list is, if it is for one: what others hold in it is held through a group.
     pub fn seen_by(&self, whose: Whose) -> Option<PrincipalId> {
         if whose == Whose::Everybody { None } else { self.moment.me }
-    }
-
-    /// What is held, in the order of its ids, of the principals that the query or the function pins; `None` when neither pins any.
-    pub fn held<'a, T, K: Ord>(
-        &'a self,
-        query: &Query,
-        whose: Whose,
-        pick: fn(&Held) -> &Vec<Arc<T>>,
-        id: fn(&T) -> K,
-    ) -> Option<Vec<&'a T>> {
-        let state = &self.moment.state;
-        let of: Vec<PrincipalId> = match (whose, self.moment.me) {
-            (Whose::Everybody, _) => query.pins("principalId")?.iter().filter_map(|p| p.parse().ok()).collect(),
-            (_, None) => Vec::new(),
-            (_, Some(me)) => {
-                let passes = |g: &PrincipalId| {
-                    state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
-                };
-                let groups = state.groups_of.get(&me).into_iter().flatten().copied().filter(passes);
-                std::iter::once(me).chain(groups).collect()
-            }
-        };
-        let mut held: Vec<&T> = of.iter().flat_map(|p| pick(state.held_by(*p))).map(|held| &**held).collect();
-        held.sort_by_key(|held| id(held));
-        held.dedup_by_key(|held| id(held));
-        Some(held)
     }
 
     /// A list, a page of it, or its length. The rows are told the query and where they may begin: at the row with this
@@ -216,7 +221,7 @@ impl Ask {
         shape: Shape,
         rows: impl FnOnce(&Query, Uuid) -> I,
     ) -> Result<Answer, Problem> {
-        let query = Query::parse(&self.raw, entity, Of::Many)?;
+        let query = self.query(entity)?;
         let rows = rows(&query, self.begins_at(&query, &shape)?);
         self.page_of(&query, context, &shape, rows)
     }
@@ -231,12 +236,19 @@ impl Ask {
         resumed(query, shape, &self.app.pages, &self.place())
     }
 
+    /// What is asked of a list of these.
+    pub fn query(&self, entity: &'static Entity) -> Result<Query, Problem> {
+        Query::parse(&self.raw, entity, Of::Many)
+    }
+
+    /// The keys of the row that reading may begin after, if it may: not when all rows have to be counted or sorted.
+    pub fn seeks(&self, query: &Query, shape: &Shape) -> Result<Option<Vec<Json>>, Problem> {
+        if shape.seekable(query) && !self.counting { self.resumed(query, shape) } else { Ok(None) }
+    }
+
     /// The id at which sorted rows may begin for this page; nil for the first page, and when all rows are needed.
     fn begins_at(&self, query: &Query, shape: &Shape) -> Result<Uuid, Problem> {
-        if !shape.sorted || !query.order.is_empty() || query.count || self.counting {
-            return Ok(Uuid::nil());
-        }
-        let last = self.resumed(query, shape)?;
+        let last = if query.order.is_empty() { self.seeks(query, shape)? } else { None };
         Ok(last.and_then(|keys| keys.first()?.as_str()?.parse().ok()).unwrap_or_default())
     }
 
@@ -249,20 +261,27 @@ impl Ask {
         rows: impl Iterator<Item = R>,
     ) -> Result<Answer, Problem> {
         if self.counting {
+            if let Some(known) = shape.known(query) {
+                return Ok(Answer::Count(known as u64));
+            }
             let holds = |row: &R| query.filter.as_ref().is_none_or(|f| f.holds(row));
             return Ok(Answer::Count(rows.filter(holds).count() as u64));
         }
         let page = page(rows, query, shape, &self.app.pages, &self.place())?;
-        let mut out = Map::new();
-        out.insert("@odata.context".into(), json!(self.context_url(context)));
+        let mut out = Vec::with_capacity(page.rows.len() + 512);
+        out.extend_from_slice(b"{\"@odata.context\":");
+        write_text(&self.context_url(context), &mut out);
         if let Some(count) = page.count {
-            out.insert("@odata.count".into(), json!(count));
+            out.extend_from_slice(format!(",\"@odata.count\":{count}").as_bytes());
         }
         if let Some(next) = page.next {
-            out.insert("@odata.nextLink".into(), json!(next));
+            out.extend_from_slice(b",\"@odata.nextLink\":");
+            write_text(&next, &mut out);
         }
-        out.insert("value".into(), Json::Array(page.rows));
-        Ok(Answer::Found(Json::Object(out)))
+        out.extend_from_slice(b",\"value\":[");
+        out.extend_from_slice(&page.rows);
+        out.extend_from_slice(b"]}");
+        Ok(Answer::Written(out))
     }
 
     /// One resource; or, when the path goes on with a link's name, what the link leads to.
@@ -275,7 +294,7 @@ impl Ask {
             return self.follow(row, link);
         }
         let query = Query::parse(&self.raw, entity, Of::One)?;
-        Ok(Answer::Found(self.shown(&query, context, row, false)))
+        Ok(self.written(&query, context, row, false))
     }
 
     /// What a link leads to: one resource, or a list with all its options.
@@ -289,7 +308,7 @@ impl Ask {
             }
             Linked::One(Some(target)) => {
                 let query = Query::parse(&self.raw, link.to, Of::One)?;
-                Ok(Answer::Found(self.shown(&query, &format!("{whole}/$entity"), &*target, link.mixed)))
+                Ok(self.written(&query, &format!("{whole}/$entity"), &*target, link.mixed))
             }
             Linked::One(None) => Err(Problem::not_found(link.name)),
         }
@@ -304,14 +323,14 @@ impl Ask {
     /// What was made, as 201.
     pub fn created<R: Row>(&self, entity: &'static Entity, context: &str, row: Option<&R>) -> Written {
         let row = row.ok_or_else(Problem::internal)?;
-        Ok(Answer::Made(self.shown(&Query::plain(entity), context, row, false)))
+        Ok(Answer::Made(self.written(&Query::plain(entity), context, row, false).into_json()))
     }
 
-    fn shown(&self, query: &Query, context: &str, row: &dyn Row, typed: bool) -> Json {
-        let mut out = Map::new();
-        out.insert("@odata.context".into(), json!(self.context_url(context)));
-        out.extend(render(row, query, typed));
-        Json::Object(out)
+    /// One resource as an answer.
+    fn written(&self, query: &Query, context: &str, row: &dyn Row, typed: bool) -> Answer {
+        let mut out = Vec::new();
+        write(row, query, typed, &self.context_url(context), &mut out);
+        Answer::Written(out)
     }
 
     fn context_url(&self, context: &str) -> String {

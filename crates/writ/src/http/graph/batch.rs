@@ -53,10 +53,7 @@ async fn run(ask: &Ask) -> Written {
             headers["Retry-After"] = json!(seconds.to_string());
         }
         let (status, body) = match result.result {
-            Ok(Answer::Found(json)) => (StatusCode::OK, Some(json)),
-            Ok(Answer::Made(json)) => (StatusCode::CREATED, Some(json)),
-            Ok(Answer::Count(n)) => (StatusCode::OK, Some(json!(n))),
-            Ok(Answer::Nothing) => (StatusCode::NO_CONTENT, None),
+            Ok(answer) => (answer.status(), Some(answer.into_json())),
             Err(problem) => (problem.status(), Some(problem.body(ask.app.engine.now(), &ask.ids))),
         };
         let mut response = Map::new();

@@ -2,7 +2,7 @@
 //! They are only read here, and are as new as the newest change its reader has seen.
 
 use super::ask::{Ask, Route, Written};
-use super::odata::filter::{Filter, Literal, Op};
+use super::odata::filter::{Filter, Like, Literal, Op};
 use super::odata::options::{By, Of, Query as Options};
 use super::odata::{Entity, Kind, Property, Row};
 use super::page::{PAGE_USUAL, Shape};
@@ -157,18 +157,21 @@ async fn list(ask: &Ask) -> Written {
     };
     query.order.clear();
     let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };
-    let shape = Shape { order: vec![by_place], usual: PAGE_USUAL, sorted: true, typed: false };
+    let shape = Shape::by_id().sorted().ordered(vec![by_place]);
     let all = query.count || ask.counting;
     let after = ask.resumed(&query, &shape)?.and_then(|keys| place(keys.first()?.as_str()?));
-    let mut narrowed = AuditQuery { oldest_first, limit: ROWS_MAX, ..narrowed(query.filter.as_ref()) };
+    let mut narrowed = AuditQuery { oldest_first, ..narrowed(query.filter.as_ref()) };
     // A count is of all records, whichever page it stands on.
     narrowed.after = after.filter(|_| !all);
     let wanted = query.top.unwrap_or(PAGE_USUAL) as usize + query.skip as usize + 1;
     let history = ask.history().await?;
     let (mut rows, mut seen) = (Vec::new(), 0);
+    // What the tables narrow down is mostly all there is to the filter: as many as the page has are enough then.
+    narrowed.limit = if all { ROWS_MAX } else { wanted.min(ROWS_MAX as usize) as u32 };
     loop {
         let records = history.audit(narrowed.clone()).await.map_err(|fault| ask.faulted(&fault))?;
-        let last = records.len() < ROWS_MAX as usize;
+        let last = records.len() < narrowed.limit as usize;
+        narrowed.limit = ROWS_MAX;
         narrowed.after = records.last().map(|r| r.place);
         seen += records.len();
         rows.extend(records.into_iter().map(Audit).filter(|r| query.filter.as_ref().is_none_or(|f| f.holds(r))));
@@ -197,6 +200,17 @@ fn narrowed(filter: Option<&Filter>) -> AuditQuery {
                 }
                 Op::Eq | Op::Ne => {}
             },
+            Filter::Compare(path, Op::Eq, Literal::Text(text)) => match path.steps.as_slice() {
+                ["activityDisplayName"] => narrowed.activity = Some(text.clone()),
+                ["category"] => narrowed.category = Some(text.clone()),
+                ["loggedByService"] => narrowed.service = Some(text.clone()),
+                ["result"] if text == "success" => narrowed.succeeded = Some(true),
+                ["result"] if text == "failure" => narrowed.succeeded = Some(false),
+                _ => {}
+            },
+            Filter::Like(path, Like::Starts, text) if path.steps == ["activityDisplayName"] => {
+                narrowed.activity_begins = Some(text.clone());
+            }
             Filter::Compare(path, Op::Eq, Literal::Id(id)) => {
                 let id: Option<Uuid> = Uuid::try_parse(id).ok();
                 match path.steps.as_slice() {

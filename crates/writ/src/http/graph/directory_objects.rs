@@ -2,6 +2,7 @@
 //! with its own type; and finding several of them by their ids.
 
 use super::ask::{Answer, Ask, Moment, Route, Written};
+use super::odata::value::Value;
 use super::odata::{Entity, Linked, Property, Row};
 use super::page::Shape;
 use super::{devices, groups, service_principals, units, users};
@@ -46,6 +47,10 @@ impl<'a> Object<'a> {
     pub fn principal(moment: &'a Moment, id: PrincipalId) -> Option<Self> {
         moment.state.principals.get(&id).map(|p| Self { moment, what: What::Principal(p) })
     }
+    /// This principal.
+    pub fn of(moment: &'a Moment, p: &'a Principal) -> Self {
+        Self { moment, what: What::Principal(p) }
+    }
     /// The host with this id.
     pub fn host(moment: &'a Moment, id: DeviceId) -> Option<Self> {
         moment.state.hosts.get(&id).map(|h| Self { moment, what: What::Host(h) })
@@ -88,6 +93,14 @@ impl Row for Object<'_> {
             },
             What::Host(host) => devices::property(host, property),
             What::Unit(unit) => units::property(unit, property),
+        }
+    }
+
+    fn value(&self, property: &str) -> Value<'_> {
+        match (&self.what, property) {
+            (What::Principal(p), "id") => p.id.into(),
+            (What::Principal(p), "displayName") => p.name.shown().into(),
+            _ => Value::Json(self.get(property)),
         }
     }
 

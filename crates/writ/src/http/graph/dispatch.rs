@@ -12,7 +12,7 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use writ_core::command::Caller;
 use writ_core::ids::PrincipalId;
@@ -249,17 +249,17 @@ pub fn again(caller: &Caller) -> Caller {
 }
 
 fn response(answer: Answer) -> Response {
-    let json = |status: StatusCode, json: serde_json::Value| {
+    let status = answer.status();
+    let json = |body: Vec<u8>| {
         let kind = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
-        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(kind))], json.to_string()).into_response()
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response()
     };
     match answer {
-        Answer::Found(found) => json(StatusCode::OK, found),
-        Answer::Made(made) => json(StatusCode::CREATED, made),
-        Answer::Nothing => StatusCode::NO_CONTENT.into_response(),
+        Answer::Written(body) => json(body),
+        Answer::Found(body) | Answer::Made(body) => json(body.to_string().into_bytes()),
+        Answer::Nothing => status.into_response(),
         Answer::Count(n) => {
-            (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))], n.to_string())
-                .into_response()
+            (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))], n.to_string()).into_response()
         }
     }
 }

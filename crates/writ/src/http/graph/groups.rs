@@ -104,10 +104,7 @@ pub const ROUTES: &[Route] = &[
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&GROUP, "groups", |_, from| {
-        let all = ask.moment.state.principals.range(PrincipalId(from)..);
-        all.filter(|(_, p)| p.group().is_some()).filter_map(|(id, _)| Object::principal(&ask.moment, *id))
-    })
+    super::named::list(ask, &GROUP, "groups", &ask.moment.state.names.groups)
 }
 
 /// The group that the path names.

@@ -1,16 +1,16 @@
 //! Instances: what is in force at this moment, of schedules; and the plain role assignments Graph shows beside them.
 
 use super::ask::{Answer, Ask, Moment, Route, Whose};
+use super::held::{self, Found, Seen};
 use super::ids;
-use super::odata::options::By;
-use super::odata::{Entity, Kind, Link, Linked, Property, Row};
-use super::page::Shape;
+use super::odata::value::Value;
+use super::odata::{Entity, Link, Linked, Property, Row};
 use super::schedules::{assignment_type, member_type};
 use super::targets::{self, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
 use crate::http::problem::Problem;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use writ_core::holds;
-use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId};
+use writ_core::ids::{EligibilityId, PrincipalId};
 use writ_core::may::Query;
 use writ_core::state::{Assignment, Eligibility};
 
@@ -111,14 +111,17 @@ impl Row for EligibilityInstance<'_> {
         &ELIGIBILITY_INSTANCE
     }
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
         let e = self.held;
         match property {
-            "id" => json!(ids::eligibility(e.principal, e.target)),
-            "startDateTime" => json!(e.starts),
-            "endDateTime" => json!(e.ends),
+            "id" => ids::eligibility(e.principal, e.target).into(),
+            "startDateTime" => e.starts.into(),
+            "endDateTime" => e.ends.into(),
             "memberType" => member_type(e.principal, self.seen_by),
-            "roleEligibilityScheduleId" => json!(e.id),
-            other => targets::property(e.principal, e.target, other).unwrap_or(Json::Null),
+            "roleEligibilityScheduleId" => e.id.into(),
+            other => targets::property(e.principal, e.target, other),
         }
     }
     fn link(&self, name: &str) -> Linked<'_> {
@@ -131,16 +134,19 @@ impl Row for AssignmentInstance<'_> {
         if self.plain { &ASSIGNMENT } else { &ASSIGNMENT_INSTANCE }
     }
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
         let a = self.held;
         match property {
-            "id" | "roleAssignmentOriginId" => json!(assignment_id(self.moment, a)),
-            "startDateTime" => json!(a.starts),
-            "endDateTime" => json!(a.ends),
+            "id" | "roleAssignmentOriginId" => assignment_id(self.moment, a).into(),
+            "startDateTime" => a.starts.into(),
+            "endDateTime" => a.ends.into(),
             "assignmentType" => assignment_type(a),
             "memberType" => member_type(a.principal, self.seen_by),
-            "roleAssignmentScheduleId" => json!(a.id),
-            "principalOrganizationId" => json!(self.moment.state.tenant),
-            other => targets::property(a.principal, a.target, other).unwrap_or(Json::Null),
+            "roleAssignmentScheduleId" => a.id.into(),
+            "principalOrganizationId" => Value::Guid(self.moment.state.tenant.0),
+            other => targets::property(a.principal, a.target, other),
         }
     }
     fn link(&self, name: &str) -> Linked<'_> {
@@ -178,21 +184,18 @@ pub const ROUTES: &[Route] = &[
     Route::get("roleManagement/directory/roleAssignments/{id}/{link}", |ask| assignment(ask, true)),
 ];
 
-/// In the order of the schedules' ids, in which the state keeps them; an instance's own id says nothing of order.
-fn by_schedule(property: &'static str) -> Shape {
-    Shape { order: vec![By { property, kind: Kind::Id, descending: false }], ..Shape::by_id().sorted() }
-}
-
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    ask.list_as(&ELIGIBILITY_INSTANCE, ELIGIBILITIES, by_schedule("roleEligibilityScheduleId"), |query, from| {
-        let pinned = ask.held(query, whose, |h| &h.eligibilities, |e| e.id);
-        let all = pinned.is_none().then(|| moment.state.eligibilities.range(EligibilityId(from)..).map(|(_, e)| &**e));
-        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
-        rows.filter(move |e| usable(moment, e) && ask.sees_held(e.principal, view))
-            .map(move |held| EligibilityInstance { moment, held, seen_by })
-    })
+    let query = ask.query(&ELIGIBILITY_INSTANCE)?;
+    let seen = Seen { whose, view };
+    let Found { mut shape, rows } = held::eligibilities(ask, &query, seen, "roleEligibilityScheduleId")?;
+    if ask.all(seen) && (query.count || ask.counting) {
+        shape = shape.of_total(moment.state.usable_eligibilities(moment.now));
+    }
+    let rows = rows.map(|held| EligibilityInstance { moment, held, seen_by });
+    let shown = |row: &EligibilityInstance| usable(moment, row.held) && ask.sees_held(row.held.principal, view);
+    ask.page_of(&query, ELIGIBILITIES, &shape, rows.filter(|row| query.lets(row) && shown(row)))
 }
 
 fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
@@ -211,13 +214,11 @@ fn assignments(ask: &Ask, whose: Whose, plain: bool) -> Result<Answer, Problem> 
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
     let (entity, path) = if plain { (&ASSIGNMENT, PLAIN) } else { (&ASSIGNMENT_INSTANCE, ASSIGNMENTS) };
-    ask.list_as(entity, path, by_schedule("roleAssignmentScheduleId"), |query, from| {
-        let pinned = ask.held(query, whose, |h| &h.assignments, |a| a.id);
-        let all = pinned.is_none().then(|| moment.state.assignments.range(AssignmentId(from)..).map(|(_, a)| &**a));
-        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
-        rows.filter(move |a| in_force(moment, a) && ask.sees_held(a.principal, view))
-            .map(move |held| AssignmentInstance { moment, held, seen_by, plain })
-    })
+    let query = ask.query(entity)?;
+    let Found { shape, rows } = held::assignments(ask, &query, Seen { whose, view }, "roleAssignmentScheduleId")?;
+    let rows = rows.map(|held| AssignmentInstance { moment, held, seen_by, plain });
+    let shown = |row: &AssignmentInstance| in_force(moment, row.held) && ask.sees_held(row.held.principal, view);
+    ask.page_of(&query, path, &shape, rows.filter(|row| query.lets(row) && shown(row)))
 }
 
 fn assignment(ask: &Ask, plain: bool) -> Result<Answer, Problem> {

@@ -7,6 +7,7 @@
 
 pub mod approvals;
 pub mod ask;
+pub mod asked;
 pub mod batch;
 pub mod body;
 pub mod devices;
@@ -16,8 +17,10 @@ pub mod directory_roles;
 pub mod dispatch;
 pub mod explain;
 pub mod groups;
+pub mod held;
 pub mod ids;
 pub mod instances;
+pub mod named;
 mod negotiation;
 pub mod odata;
 pub mod organization;

@@ -6,9 +6,9 @@
 //! the caller, the path and the options it was made for; anything else is refused.
 
 use super::odata::Row;
-use super::odata::eval::order;
 use super::odata::options::{By, Query, pairs_of};
-use super::odata::render::render;
+use super::odata::render::write;
+use super::odata::value::Key;
 use crate::http::problem::Problem;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use writ_core::ids::PrincipalId;
 
 /// Rows on a page when nobody says how many.
@@ -52,8 +53,8 @@ pub struct Place<'a> {
 /// One page.
 #[derive(Debug)]
 pub struct Page {
-    /// The rows, rendered.
-    pub rows: Vec<Json>,
+    /// The rows as JSON, with commas between them.
+    pub rows: Vec<u8>,
     /// How many rows there are in all, when asked.
     pub count: Option<u64>,
     /// Where the next page is, if there are more rows.
@@ -69,6 +70,8 @@ pub struct Shape {
     pub usual: u32,
     /// Whether the rows come in that order already, so that reading can stop when the page is full.
     pub sorted: bool,
+    /// How many rows there are when nothing is filtered, if that is known without reading them.
+    pub total: Option<usize>,
     /// Whether each row says its type.
     pub typed: bool,
 }
@@ -76,7 +79,7 @@ pub struct Shape {
 impl Shape {
     /// By id, rows in no particular order.
     pub fn by_id() -> Self {
-        Self { order: vec![By::id()], usual: PAGE_USUAL, sorted: false, typed: false }
+        Self { order: vec![By::id()], usual: PAGE_USUAL, sorted: false, total: None, typed: false }
     }
     /// The same for rows that come in order of their ids.
     pub fn sorted(self) -> Self {
@@ -86,13 +89,60 @@ impl Shape {
     pub fn usual(self, usual: u32) -> Self {
         Self { usual, ..self }
     }
+    /// The same with another order, which ends in a key that tells all rows apart.
+    pub fn ordered(self, order: Vec<By>) -> Self {
+        Self { order, ..self }
+    }
+    /// The same with the number of all rows.
+    pub fn of_total(self, total: usize) -> Self {
+        Self { total: Some(total), ..self }
+    }
     /// The same with each row saying its type.
     pub fn typed(self) -> Self {
         Self { typed: true, ..self }
     }
+
+    /// Whether rows come in the order that the query wants.
+    pub fn as_wanted(&self, query: &Query) -> bool {
+        self.sorted && (query.order.is_empty() || self.order == query.order)
+    }
+
+    /// How many rows there are, if the query counts all of them and that is known.
+    pub fn known(&self, query: &Query) -> Option<usize> {
+        self.total.filter(|_| query.filter.is_none())
+    }
+
+    /// Whether reading can begin after the page before and stop when this one is full.
+    pub fn seekable(&self, query: &Query) -> bool {
+        self.as_wanted(query) && (!query.count || self.known(query).is_some())
+    }
 }
 
-/// Picks the page that the query asks for out of the rows.
+/// A row with the keys it is sorted by.
+struct Kept<'k, R> {
+    at: Vec<Key>,
+    row: R,
+    keys: &'k [By],
+}
+
+impl<R> Ord for Kept<'_, R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.at, &other.at, self.keys)
+    }
+}
+impl<R> PartialOrd for Kept<'_, R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<R> PartialEq for Kept<'_, R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl<R> Eq for Kept<'_, R> {}
+
+/// Picks the page that the query asks for out of the rows. It holds no more rows than the page has.
 pub fn page<R: Row>(
     rows: impl Iterator<Item = R>,
     query: &Query,
@@ -100,52 +150,62 @@ pub fn page<R: Row>(
     key: &PageKey,
     place: &Place<'_>,
 ) -> Result<Page, Problem> {
-    let given = query.order.is_empty();
     let keys = keys(query, shape);
     let after = resumed(query, shape, key, place)?;
+    let after: Option<Vec<Key>> =
+        after.map(|at| keys.iter().zip(&at).map(|(by, json)| Key::read(&by.kind, json)).collect());
     let size = query.top.unwrap_or(shape.usual).max(1) as usize;
     let skip = if after.is_some() { 0 } else { query.skip as usize };
     let wanted = size.saturating_add(skip).saturating_add(1);
-    let stop_early = given && shape.sorted && !query.count;
+    let (sorted, stops) = (shape.as_wanted(query), shape.seekable(query));
 
-    let mut count = 0u64;
-    let mut kept: Vec<(Vec<Json>, R)> = Vec::new();
+    let mut count = 0;
+    let mut kept: BinaryHeap<Kept<'_, R>> = BinaryHeap::new();
     for row in rows {
         if query.filter.as_ref().is_some_and(|f| !f.holds(&row)) {
             continue;
         }
         count += 1;
-        let at: Vec<Json> = keys.iter().map(|k| row.get(k.property)).collect();
+        if kept.len() >= wanted && sorted {
+            // Counting goes on; the page is full.
+            continue;
+        }
+        let at: Vec<Key> = keys.iter().map(|by| Key::of(&by.kind, &row.value(by.property))).collect();
         if after.as_ref().is_some_and(|after| compare(&at, after, &keys) != Ordering::Greater) {
             continue;
         }
-        kept.push((at, row));
-        if stop_early {
-            if kept.len() >= wanted {
+        if kept.len() < wanted {
+            kept.push(Kept { at, row, keys: &keys });
+            if stops && kept.len() == wanted {
                 break;
             }
-        } else if kept.len() >= wanted.saturating_mul(2).max(1024) {
-            // Keeps memory in proportion to the page, not to the list.
-            kept.sort_by(|a, b| compare(&a.0, &b.0, &keys));
-            kept.truncate(wanted);
+        } else if let Some(mut last) = kept.peek_mut()
+            && compare(&at, &last.at, &keys) == Ordering::Less
+        {
+            *last = Kept { at, row, keys: &keys };
         }
     }
-    kept.sort_by(|a, b| compare(&a.0, &b.0, &keys));
+    let mut kept = kept.into_sorted_vec();
     let more = kept.len() > skip.saturating_add(size);
-    let shown: Vec<(Vec<Json>, R)> = kept.into_iter().skip(skip).take(size).collect();
+    kept.truncate(skip.saturating_add(size));
+    let shown = kept.get(skip..).unwrap_or_default();
     let next = match shown.last() {
-        Some((at, _)) if more => Some(link(at, key, place)?),
+        Some(last) if more => Some(link(&last.at.iter().map(Key::to_json).collect::<Vec<_>>(), key, place)?),
         _ => None,
     };
-    Ok(Page {
-        rows: shown.iter().map(|(_, row)| Json::Object(render(row, query, shape.typed))).collect(),
-        count: query.count.then_some(count),
-        next,
-    })
+    let mut out = Vec::new();
+    for (n, kept) in shown.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write(&kept.row, query, shape.typed, "", &mut out);
+    }
+    let count = shape.known(query).unwrap_or(count);
+    Ok(Page { rows: out, count: query.count.then_some(count as u64), next })
 }
 
 /// The keys by which rows are sorted and pages resumed; the last one tells all rows apart.
-fn keys(query: &Query, shape: &Shape) -> Vec<By> {
+pub fn keys(query: &Query, shape: &Shape) -> Vec<By> {
     let mut keys = if query.order.is_empty() { shape.order.clone() } else { query.order.clone() };
     if keys.last().is_none_or(|k| k.property != "id") {
         keys.push(By::id());
@@ -158,11 +218,11 @@ pub fn resumed(query: &Query, shape: &Shape, key: &PageKey, place: &Place<'_>) -
     query.skiptoken.as_ref().map(|token| open(token, &keys(query, shape), key, place)).transpose()
 }
 
-fn compare(a: &[Json], b: &[Json], keys: &[By]) -> Ordering {
+fn compare(a: &[Key], b: &[Key], keys: &[By]) -> Ordering {
     keys.iter()
         .zip(a.iter().zip(b))
         .map(|(key, (a, b))| {
-            let ordering = order(&key.kind, a, b);
+            let ordering = a.order(b);
             if key.descending { ordering.reverse() } else { ordering }
         })
         .find(|o| o.is_ne())

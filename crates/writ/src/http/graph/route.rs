@@ -104,45 +104,50 @@ pub fn segments(raw: &str) -> Result<Vec<String>, Problem> {
 
 /// Finds the route for these segments, or says what is wrong with them.
 pub fn find(all: &[&'static [Route]], beta: bool, verb: Option<Verb>, path: &[String]) -> Result<Found, Refused> {
-    let mut best: Option<(usize, Found)> = None;
+    let mut best: Option<(usize, &'static Route)> = None;
     let (mut reached, mut another_verb) = (0, false);
     for route in all.iter().copied().flatten() {
         if route.versions == Versions::Beta && !beta {
             continue;
         }
-        let mut parameters = Vec::new();
-        let mut literal = 0;
-        let mut matched = 0;
-        let patterns: Vec<&'static str> = route.path.split('/').collect();
-        for (pattern, segment) in patterns.iter().zip(path) {
-            match fit(pattern, segment) {
+        let (mut literal, mut matched) = (0, 0);
+        let mut patterns = route.path.split('/');
+        for segment in path {
+            match patterns.next().and_then(|pattern| fit(pattern, segment)) {
                 Some(Fit::Literal) => literal += 2,
-                Some(Fit::Function(name, value)) => {
-                    literal += 1;
-                    parameters.push((name, value));
-                }
-                Some(Fit::Parameter(name)) => parameters.push((name, segment.clone())),
+                Some(Fit::Function(..)) => literal += 1,
+                Some(Fit::Parameter(_)) => {}
                 None => break,
             }
             matched += 1;
         }
         reached = reached.max(matched);
-        if matched < path.len() || matched < patterns.len() {
+        if matched < path.len() || patterns.next().is_some() {
             continue;
         }
         if Some(route.verb) != verb {
             another_verb = true;
             continue;
         }
-        if best.as_ref().is_none_or(|(n, _)| literal > *n) {
-            best = Some((literal, Found { route, parameters }));
+        if best.is_none_or(|(n, _)| literal > n) {
+            best = Some((literal, route));
         }
     }
     match best {
-        Some((_, found)) => Ok(found),
+        Some((_, route)) => Ok(Found { route, parameters: parameters(route, path) }),
         None if another_verb => Err(Refused::Method),
         None => Err(Refused::Segment(path.get(reached).or(path.last()).cloned().unwrap_or_default())),
     }
+}
+
+/// What a route's parameters are in a path that fits it.
+fn parameters(route: &'static Route, path: &[String]) -> Vec<(&'static str, String)> {
+    let fits = route.path.split('/').zip(path).filter_map(|(pattern, segment)| match fit(pattern, segment)? {
+        Fit::Literal => None,
+        Fit::Function(name, value) => Some((name, value)),
+        Fit::Parameter(name) => Some((name, segment.clone())),
+    });
+    fits.collect()
 }
 
 /// Why no route was found.

@@ -2,7 +2,10 @@
 //! A body becomes one command; a dry run (`isValidationOnly`) passes exactly the same judgement and keeps nothing.
 
 use super::ask::{Answer, Ask, Moment, Route, Whose, Written};
+use super::asked;
 use super::body::Fields;
+use super::held::{Found, Seen};
+use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::schedules::{ASSIGNMENT_SCHEDULE, AssignmentRow, ELIGIBILITY_SCHEDULE, EligibilityRow};
 use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
@@ -157,7 +160,21 @@ impl Row for RequestRow<'_> {
                     "ticketSystem": ticket.and_then(|t| t.system.as_ref()).map(|t| t.shown()),
                 })
             }
-            other => targets::property(ask.subject, ask.target, other).unwrap_or(Json::Null),
+            other => targets::property(ask.subject, ask.target, other).into_json(),
+        }
+    }
+
+    fn value(&self, property: &str) -> Value<'_> {
+        let (r, ask) = (self.request, &self.request.ask);
+        match property {
+            "id" => ask.request.into(),
+            "status" => status_name(status_of(self.moment, r)).into(),
+            "action" => action_name(ask.action).into(),
+            "createdDateTime" => r.made.into(),
+            "principalId" | "roleDefinitionId" | "directoryScopeId" => {
+                targets::property(ask.subject, ask.target, property)
+            }
+            other => Value::Json(self.get(other)),
         }
     }
 
@@ -183,10 +200,10 @@ const ON: &[&str] = &["principal", "createdBy", "approver"];
 
 /// What is offered.
 pub const ROUTES: &[Route] = &[
-    Route::get(ELIGIBILITIES, |ask| list(ask, Sort::Eligibility, Whose::Everybody)),
+    Route::get_later(ELIGIBILITIES, |ask| Box::pin(list(ask, Sort::Eligibility, Ok(Whose::Everybody)))),
     Route::post(ELIGIBILITIES, |ask| Box::pin(create(ask, Sort::Eligibility))),
-    Route::get("roleManagement/directory/roleEligibilityScheduleRequests/filterByCurrentUser(on)", |ask| {
-        list(ask, Sort::Eligibility, ask.current_user(ON)?)
+    Route::get_later("roleManagement/directory/roleEligibilityScheduleRequests/filterByCurrentUser(on)", |ask| {
+        Box::pin(list(ask, Sort::Eligibility, ask.current_user(ON)))
     }),
     Route::get_later("roleManagement/directory/roleEligibilityScheduleRequests/{id}", |ask| {
         Box::pin(one(ask, Sort::Eligibility))
@@ -197,10 +214,10 @@ pub const ROUTES: &[Route] = &[
     Route::post("roleManagement/directory/roleEligibilityScheduleRequests/{id}/cancel", |ask| {
         Box::pin(cancel(ask, Sort::Eligibility))
     }),
-    Route::get(ASSIGNMENTS, |ask| list(ask, Sort::Assignment, Whose::Everybody)),
+    Route::get_later(ASSIGNMENTS, |ask| Box::pin(list(ask, Sort::Assignment, Ok(Whose::Everybody)))),
     Route::post(ASSIGNMENTS, |ask| Box::pin(create(ask, Sort::Assignment))),
-    Route::get("roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on)", |ask| {
-        list(ask, Sort::Assignment, ask.current_user(ON)?)
+    Route::get_later("roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on)", |ask| {
+        Box::pin(list(ask, Sort::Assignment, ask.current_user(ON)))
     }),
     Route::get_later("roleManagement/directory/roleAssignmentScheduleRequests/{id}", |ask| {
         Box::pin(one(ask, Sort::Assignment))
@@ -224,7 +241,8 @@ fn named(sort: Sort) -> (&'static Entity, &'static str, &'static str) {
     }
 }
 
-fn list(ask: &Ask, sort: Sort, whose: Whose) -> Result<Answer, Problem> {
+async fn list(ask: &Ask, sort: Sort, whose: Result<Whose, Problem>) -> Written {
+    let whose = whose?;
     let view = ask.reads(Query::Grants)?;
     let (moment, me) = (&ask.moment, ask.moment.me);
     let (entity, path, _) = named(sort);
@@ -235,14 +253,11 @@ fn list(ask: &Ask, sort: Sort, whose: Whose) -> Result<Answer, Problem> {
         (Whose::Approver, Some(me)) => may_decide(&moment.state, r, me, moment.now),
         (_, None) => false,
     };
-    ask.list(entity, path, |_, from| {
-        let all = moment.state.requests.range(RequestId(from)..).map(|(_, r)| &**r);
-        all.filter(move |r| r.sort == sort && mine(r) && ask.sees_request(r, view)).map(move |request| RequestRow {
-            moment,
-            request,
-            rehearsed: false,
-        })
-    })
+    let query = ask.query(entity)?;
+    let Found { shape, rows } = asked::requests(ask, &query, Seen { whose, view }).await?;
+    let rows = rows.filter(|r| r.sort == sort).map(|request| RequestRow { moment, request, rehearsed: false });
+    let shown = |row: &RequestRow| mine(row.request) && ask.sees_request(row.request, view);
+    ask.page_of(&query, path, &shape, rows.filter(|row| query.lets(row) && shown(row)))
 }
 
 /// The request that the path names, if it is of this sort and may be seen: a live one, or one that was closed long ago.

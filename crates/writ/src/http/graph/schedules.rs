@@ -2,10 +2,12 @@
 //! They are read here and made by requests.
 
 use super::ask::{Answer, Ask, Moment, Route, Whose};
+use super::held::{self, Found, Seen};
+use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
 use crate::http::problem::Problem;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId};
 use writ_core::may::Query;
 use writ_core::state::{Assignment, Eligibility};
@@ -74,13 +76,13 @@ pub struct AssignmentRow<'a> {
 }
 
 /// `Direct`, or `Group` when somebody sees a row that a group of theirs holds.
-pub fn member_type(holder: PrincipalId, seen_by: Option<PrincipalId>) -> Json {
-    json!(if seen_by.is_some_and(|me| me != holder) { "Group" } else { "Direct" })
+pub fn member_type(holder: PrincipalId, seen_by: Option<PrincipalId>) -> Value<'static> {
+    Value::from(if seen_by.is_some_and(|me| me != holder) { "Group" } else { "Direct" })
 }
 
 /// `Activated` or `Assigned`.
-pub fn assignment_type(a: &Assignment) -> Json {
-    json!(if a.activated() { "Activated" } else { "Assigned" })
+pub fn assignment_type(a: &Assignment) -> Value<'static> {
+    Value::from(if a.activated() { "Activated" } else { "Assigned" })
 }
 
 impl<'a> EligibilityRow<'a> {
@@ -99,15 +101,18 @@ impl Row for EligibilityRow<'_> {
         &ELIGIBILITY_SCHEDULE
     }
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
         let e = self.held;
         match property {
-            "id" | "createdUsing" => json!(e.id),
-            "createdDateTime" => json!(e.made),
-            "modifiedDateTime" => json!(e.changed),
-            "status" => json!("Provisioned"),
+            "id" | "createdUsing" => e.id.into(),
+            "createdDateTime" => e.made.into(),
+            "modifiedDateTime" => e.changed.into(),
+            "status" => "Provisioned".into(),
             "memberType" => member_type(e.principal, self.seen_by),
-            "scheduleInfo" => targets::window(e.starts, e.ends),
-            other => targets::property(e.principal, e.target, other).unwrap_or(Json::Null),
+            "scheduleInfo" => targets::window(e.starts, e.ends).into(),
+            other => targets::property(e.principal, e.target, other),
         }
     }
     fn link(&self, name: &str) -> Linked<'_> {
@@ -120,16 +125,19 @@ impl Row for AssignmentRow<'_> {
         &ASSIGNMENT_SCHEDULE
     }
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
         let a = self.held;
         match property {
-            "id" | "createdUsing" => json!(a.id),
-            "createdDateTime" => json!(a.made),
-            "modifiedDateTime" => json!(a.changed),
-            "status" => json!("Provisioned"),
+            "id" | "createdUsing" => a.id.into(),
+            "createdDateTime" => a.made.into(),
+            "modifiedDateTime" => a.changed.into(),
+            "status" => "Provisioned".into(),
             "assignmentType" => assignment_type(a),
             "memberType" => member_type(a.principal, self.seen_by),
-            "scheduleInfo" => targets::window(a.starts, a.ends),
-            other => targets::property(a.principal, a.target, other).unwrap_or(Json::Null),
+            "scheduleInfo" => targets::window(a.starts, a.ends).into(),
+            other => targets::property(a.principal, a.target, other),
         }
     }
     fn link(&self, name: &str) -> Linked<'_> {
@@ -164,12 +172,14 @@ pub const ROUTES: &[Route] = &[
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    ask.list(&ELIGIBILITY_SCHEDULE, ELIGIBILITIES, |query, from| {
-        let pinned = ask.held(query, whose, |h| &h.eligibilities, |e| e.id);
-        let all = pinned.is_none().then(|| moment.state.eligibilities.range(EligibilityId(from)..).map(|(_, e)| &**e));
-        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
-        rows.filter(move |e| ask.sees_held(e.principal, view)).map(move |held| EligibilityRow { moment, held, seen_by })
-    })
+    let query = ask.query(&ELIGIBILITY_SCHEDULE)?;
+    let seen = Seen { whose, view };
+    let Found { mut shape, rows } = held::eligibilities(ask, &query, seen, "id")?;
+    if ask.all(seen) {
+        shape = shape.of_total(moment.state.eligibilities.len());
+    }
+    let rows = rows.filter(|e| ask.sees_held(e.principal, view));
+    ask.page_of(&query, ELIGIBILITIES, &shape, rows.map(|held| EligibilityRow { moment, held, seen_by }))
 }
 
 fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
@@ -182,13 +192,12 @@ fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
 fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    ask.list(&ASSIGNMENT_SCHEDULE, ASSIGNMENTS, |query, from| {
-        let pinned = ask.held(query, whose, |h| &h.assignments, |a| a.id);
-        let all = pinned.is_none().then(|| moment.state.assignments.range(AssignmentId(from)..).map(|(_, a)| &**a));
-        let rows = pinned.into_iter().flatten().chain(all.into_iter().flatten());
-        rows.filter(move |a| ask.sees_held(a.principal, view) && a.ends.is_none_or(|end| moment.now < end))
-            .map(move |held| AssignmentRow { moment, held, seen_by })
-    })
+    let query = ask.query(&ASSIGNMENT_SCHEDULE)?;
+    let Found { shape, rows } = held::assignments(ask, &query, Seen { whose, view }, "id")?;
+    let rows = rows.map(|held| AssignmentRow { moment, held, seen_by });
+    let lasts = |row: &AssignmentRow| row.held.ends.is_none_or(|end| moment.now < end);
+    let shown = |row: &AssignmentRow| lasts(row) && ask.sees_held(row.held.principal, view);
+    ask.page_of(&query, ASSIGNMENTS, &shape, rows.filter(|row| query.lets(row) && shown(row)))
 }
 
 fn assignment(ask: &Ask) -> Result<Answer, Problem> {

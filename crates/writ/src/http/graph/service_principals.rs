@@ -5,7 +5,7 @@ use super::directory_objects::{DIRECTORY_OBJECT, Object};
 use super::odata::{Entity, Link, Property};
 use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
-use writ_core::directory::{Kind, Principal, Service};
+use writ_core::directory::{Principal, Service};
 use writ_core::ids::PrincipalId;
 use writ_core::may::Query;
 
@@ -49,11 +49,7 @@ pub const ROUTES: &[Route] = &[
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&SERVICE_PRINCIPAL, "servicePrincipals", |_, from| {
-        let all = ask.moment.state.principals.range(PrincipalId(from)..);
-        all.filter(|(_, p)| matches!(p.kind, Kind::Service(_)))
-            .filter_map(|(id, _)| Object::principal(&ask.moment, *id))
-    })
+    super::named::list(ask, &SERVICE_PRINCIPAL, "servicePrincipals", &ask.moment.state.names.programs)
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {

@@ -2,6 +2,7 @@
 
 use super::ask::Moment;
 use super::directory_objects::{DIRECTORY_OBJECT, Object};
+use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::role_definitions::{ROLE, RoleRow};
 use serde_json::{Map, Value as Json, json};
@@ -33,15 +34,14 @@ pub const TO_SCOPE: Link = Link::one("directoryScope", &DIRECTORY_OBJECT).mixed(
 /// The link to an app scope.
 pub const TO_APP_SCOPE: Link = Link::one("appScope", &APP_SCOPE);
 
-/// One of the properties every such row has, if it is one.
-pub fn property(principal: PrincipalId, target: Target, name: &str) -> Option<Json> {
-    Some(match name {
-        "principalId" => json!(principal),
-        "roleDefinitionId" => json!(target.role_id()),
-        "directoryScopeId" => json!(target.scope()),
-        "appScopeId" => Json::Null,
-        _ => return None,
-    })
+/// One of the properties every such row has.
+pub fn property(principal: PrincipalId, target: Target, name: &str) -> Value<'static> {
+    match name {
+        "principalId" => principal.into(),
+        "roleDefinitionId" => target.role_id().into(),
+        "directoryScopeId" => target.scope().into(),
+        _ => Value::Null,
+    }
 }
 
 /// One of the links every such row has.

@@ -77,10 +77,7 @@ fn me(ask: &Ask) -> Result<Answer, Problem> {
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    ask.list(&USER, "users", |_, from| {
-        let all = ask.moment.state.principals.range(PrincipalId(from)..);
-        all.filter(|(_, p)| p.user().is_some()).filter_map(|(id, _)| Object::principal(&ask.moment, *id))
-    })
+    super::named::list(ask, &USER, "users", &ask.moment.state.names.users)
 }
 
 /// The user that the path names by id or by user principal name.

@@ -1,24 +1,17 @@
-//! A `$filter` as a typed tree: parsed once, checked against the properties of what is listed, then only evaluated.
-//! It reads no rows; `eval.rs` does.
+//! A `$filter` as a typed tree: parsed once by `parse.rs`, checked against the properties of what is listed, then only
+//! evaluated. It reads no rows; `eval.rs` does.
 //!
 //! Always: every path in a tree names a property that may be filtered, and every literal already has the
-//! property's type. Length, depth and size are bounded before anything is built.
+//! property's type.
 //!
 //! Logic is two-valued: a comparison with a property that is null is false, except `eq null` and `ne`.
 
-use super::lex::{Token, What, tokens};
-use super::{Entity, Kind, Property};
-use crate::http::problem::{Problem, shown};
+use super::Kind;
+use super::value::{Value, order_caseless};
 use serde_json::Value as Json;
 use std::cmp::Ordering;
+use uuid::Uuid;
 use writ_core::time::{Span, Time};
-
-/// The longest text of a filter, in bytes.
-pub const LENGTH_MAX: usize = 8 * 1024;
-/// How deep parentheses, `not` and lambdas may nest.
-pub const DEPTH_MAX: usize = 16;
-/// How many conditions a filter may have.
-pub const NODES_MAX: usize = 200;
 
 /// A condition on a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +37,8 @@ pub enum Filter {
 /// A path to a value, each step with the property it names. In a lambda, an empty path is the item itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
+    /// The link to at most one other resource that it follows first, if it does: `principal/displayName`.
+    pub link: Option<&'static str>,
     /// The names, outermost first, as the property table spells them.
     pub steps: Vec<&'static str>,
     /// What is found there.
@@ -76,6 +71,8 @@ pub enum Like {
     Ends,
     /// `contains`
     Contains,
+    /// One of its words begins with it: `$search`.
+    Word,
 }
 
 /// A value in a filter, of its property's type.
@@ -98,33 +95,32 @@ pub enum Literal {
 }
 
 impl Filter {
-    /// Reads a filter on rows of this entity; says what is wrong and where.
-    pub fn parse(text: &str, entity: &'static Entity) -> Result<Filter, Problem> {
-        if text.len() > LENGTH_MAX {
-            return Err(Problem::bad_request(format!("A $filter may have at most {LENGTH_MAX} bytes.")));
-        }
-        let tokens = tokens(text).map_err(|at| syntax(at, text))?;
-        let mut parser = Parser { text, tokens, next: 0, depth: 0, nodes: 0, entity, item: Vec::new() };
-        let filter = parser.either()?;
-        match parser.peek() {
-            None => Ok(filter),
-            Some(t) => Err(syntax(t.at, text)),
+    /// The values that a property must have for the filter to hold, when the filter says so at its top: what an
+    /// index can be asked for instead of reading every row. Texts are in lower case.
+    pub fn pins(&self, property: &str) -> Option<Vec<&str>> {
+        match self {
+            Filter::Compare(path, Op::Eq, literal) if path.is(property) => Some(vec![literal.text()?]),
+            Filter::In(path, values) if path.is(property) => values.iter().map(Literal::text).collect(),
+            Filter::And(parts) => parts.iter().find_map(|p| p.pins(property)),
+            _ => None,
         }
     }
 
-    /// The values that a property must have for the filter to hold, when the filter says so at its top: what an
-    /// index can be asked for instead of reading every row.
-    pub fn pins(&self, property: &str) -> Option<Vec<&str>> {
+    /// What a text property must begin with for the filter to hold, in lower case, when the filter says so at its top.
+    pub fn begins(&self, property: &str) -> Option<&str> {
         match self {
-            Filter::Compare(path, Op::Eq, Literal::Id(t)) if path.steps == [property] => Some(vec![t]),
-            Filter::In(path, values) if path.steps == [property] => values
-                .iter()
-                .map(|v| match v {
-                    Literal::Id(t) => Some(t.as_str()),
-                    _ => None,
-                })
-                .collect(),
-            Filter::And(parts) => parts.iter().find_map(|p| p.pins(property)),
+            Filter::Compare(path, Op::Eq, Literal::Text(text)) if path.is(property) => Some(text),
+            Filter::Like(path, Like::Starts, text) if path.is(property) => Some(text),
+            Filter::And(parts) => parts.iter().find_map(|p| p.begins(property)),
+            _ => None,
+        }
+    }
+
+    /// What one of the words of a text property must begin with, in the same way.
+    pub fn word_begins(&self, property: &str) -> Option<&str> {
+        match self {
+            Filter::Like(path, Like::Word, text) if path.is(property) => Some(text),
+            Filter::And(parts) => parts.iter().find_map(|p| p.word_begins(property)),
             _ => None,
         }
     }
@@ -138,395 +134,58 @@ impl Filter {
     }
 }
 
+impl Path {
+    /// A path to one property of a row.
+    pub fn to(property: &'static str, kind: Kind) -> Self {
+        Self { link: None, steps: vec![property], kind }
+    }
+
+    /// Whether it leads to this property of the row itself.
+    pub fn is(&self, property: &str) -> bool {
+        self.link.is_none() && self.steps == [property]
+    }
+
+    /// As it was written, but for case.
+    pub(super) fn told(&self) -> String {
+        self.link.iter().chain(&self.steps).copied().collect::<Vec<_>>().join("/")
+    }
+}
+
 impl Literal {
+    /// The text of a text or an identifier.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Literal::Id(text) | Literal::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Compares a row's value with this one; `None` when either is null or they cannot be compared.
-    pub fn order(&self, value: &Json) -> Option<Ordering> {
+    pub fn order(&self, value: &Value<'_>) -> Option<Ordering> {
+        match (self, value) {
+            (Literal::Bool(b), Value::Bool(v)) => Some(v.cmp(b)),
+            (Literal::Number(n), Value::Int(v)) => (*v as f64).partial_cmp(n),
+            (Literal::Text(t), Value::Text(v)) => Some(order_caseless(v, t)),
+            (Literal::Id(t), Value::Text(v)) => Some(v.as_ref().cmp(t)),
+            (Literal::Id(t) | Literal::Text(t), Value::Guid(v)) => {
+                Some((*v.hyphenated().encode_lower(&mut Uuid::encode_buffer())).cmp(t.as_str()))
+            }
+            (Literal::Time(t), Value::Time(v)) => Some(v.cmp(t)),
+            (Literal::Span(s), Value::Span(v)) => Some(v.cmp(s)),
+            (literal, Value::Json(v)) => literal.order_json(v),
+            _ => None,
+        }
+    }
+
+    fn order_json(&self, value: &Json) -> Option<Ordering> {
         match (self, value) {
             (Literal::Bool(b), Json::Bool(v)) => Some(v.cmp(b)),
             (Literal::Number(n), Json::Number(v)) => v.as_f64()?.partial_cmp(n),
-            (Literal::Text(t), Json::String(v)) => Some(v.to_lowercase().as_str().cmp(t)),
+            (Literal::Text(t), Json::String(v)) => Some(order_caseless(v, t)),
             (Literal::Id(t), Json::String(v)) => Some(v.as_str().cmp(t)),
             (Literal::Time(t), Json::String(v)) => Some(v.parse::<Time>().ok()?.cmp(t)),
             (Literal::Span(s), Json::String(v)) => Some(v.parse::<Span>().ok()?.cmp(s)),
             _ => None,
         }
     }
-}
-
-/// Graph's words for a filter that cannot be read.
-fn syntax(at: usize, text: &str) -> Problem {
-    Problem::bad_request(format!(
-        "Invalid filter clause: Syntax error at position {at} in '{}'. A condition reads like \
-         displayName eq 'Global Reader' or startswith(displayName,'Glo').",
-        shown(text)
-    ))
-}
-
-/// A lambda's variable and what its items are.
-struct Item {
-    name: String,
-    kind: &'static Kind,
-}
-
-struct Parser<'t> {
-    text: &'t str,
-    tokens: Vec<Token>,
-    next: usize,
-    depth: usize,
-    nodes: usize,
-    entity: &'static Entity,
-    item: Vec<Item>,
-}
-
-impl Parser<'_> {
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.next)
-    }
-
-    fn wrong<T>(&self) -> Result<T, Problem> {
-        Err(syntax(self.peek().map_or(self.text.len(), |t| t.at), self.text))
-    }
-
-    fn eat(&mut self, what: &What) -> Result<(), Problem> {
-        if self.peek().is_some_and(|t| t.what == *what) {
-            self.next += 1;
-            return Ok(());
-        }
-        self.wrong()
-    }
-
-    fn word(&self) -> Option<&str> {
-        match self.peek() {
-            Some(Token { what: What::Name(n), .. }) => Some(n),
-            _ => None,
-        }
-    }
-
-    fn keyword(&mut self, word: &str) -> bool {
-        let found = self.word().is_some_and(|w| w.eq_ignore_ascii_case(word));
-        if found {
-            self.next += 1;
-        }
-        found
-    }
-
-    fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Problem>) -> Result<T, Problem> {
-        if self.depth == DEPTH_MAX {
-            return Err(Problem::bad_request(format!("A $filter may nest at most {DEPTH_MAX} levels deep.")));
-        }
-        self.depth += 1;
-        let out = inner(self);
-        self.depth -= 1;
-        out
-    }
-
-    fn node(&mut self) -> Result<(), Problem> {
-        self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            return Err(Problem::bad_request(format!("A $filter may have at most {NODES_MAX} conditions.")));
-        }
-        Ok(())
-    }
-
-    fn either(&mut self) -> Result<Filter, Problem> {
-        let mut parts = vec![self.both()?];
-        while self.keyword("or") {
-            if !self.entity.or {
-                return Err(Problem::unsupported_query("Or operator not supported for this entity set."));
-            }
-            parts.push(self.both()?);
-        }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::Or(parts) })
-    }
-
-    fn both(&mut self) -> Result<Filter, Problem> {
-        let mut parts = vec![self.condition()?];
-        while self.keyword("and") {
-            parts.push(self.condition()?);
-        }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::And(parts) })
-    }
-
-    fn condition(&mut self) -> Result<Filter, Problem> {
-        self.node()?;
-        if self.keyword("not") {
-            return self.deeper(|p| Ok(Filter::Not(Box::new(p.condition()?))));
-        }
-        if self.peek().is_some_and(|t| t.what == What::Open) {
-            return self.deeper(|p| {
-                p.next += 1;
-                let inner = p.either()?;
-                p.eat(&What::Close)?;
-                Ok(inner)
-            });
-        }
-        let like = match self.word().map(str::to_ascii_lowercase).as_deref() {
-            Some("startswith") => Some(Like::Starts),
-            Some("endswith") => Some(Like::Ends),
-            Some("contains") => Some(Like::Contains),
-            _ => None,
-        };
-        if let Some(like) = like
-            && self.tokens.get(self.next + 1).is_some_and(|t| t.what == What::Open)
-        {
-            return self.like(like);
-        }
-        self.comparison()
-    }
-
-    /// `startswith(path,'text')`, optionally followed by `eq true` or `eq false`.
-    fn like(&mut self, like: Like) -> Result<Filter, Problem> {
-        self.next += 2;
-        let path = self.path()?;
-        self.eat(&What::Comma)?;
-        let text = match self.peek() {
-            Some(Token { what: What::Text(t), .. }) => t.to_lowercase(),
-            _ => return self.wrong(),
-        };
-        self.next += 1;
-        self.eat(&What::Close)?;
-        if !matches!(path.kind, Kind::Text | Kind::Id) {
-            return Err(mistyped(&path, "a text"));
-        }
-        let filter = Filter::Like(path, like, text);
-        if self.keyword("eq") {
-            if self.keyword("true") {
-                return Ok(filter);
-            }
-            if self.keyword("false") {
-                return Ok(Filter::Not(Box::new(filter)));
-            }
-            return self.wrong();
-        }
-        Ok(filter)
-    }
-
-    fn comparison(&mut self) -> Result<Filter, Problem> {
-        let starts_with_literal = !matches!(self.peek(), Some(Token { what: What::Name(n), .. })
-            if !["null", "true", "false"].contains(&n.to_ascii_lowercase().as_str()));
-        if starts_with_literal {
-            let raw = self.raw()?;
-            let op = self.op()?;
-            let path = self.path()?;
-            return compare(path, op.flipped(), &raw);
-        }
-        let path = self.path()?;
-        if let Some(word) = self.lambda_word() {
-            return self.lambda(path, &word);
-        }
-        if self.keyword("in") {
-            self.eat(&What::Open)?;
-            let mut values = Vec::new();
-            loop {
-                self.node()?;
-                let raw = self.raw()?;
-                values.push(typed(&path, &raw)?);
-                if self.peek().is_some_and(|t| t.what == What::Comma) {
-                    self.next += 1;
-                    continue;
-                }
-                self.eat(&What::Close)?;
-                return Ok(Filter::In(path, values));
-            }
-        }
-        if matches!(path.kind, Kind::Bool)
-            && self.peek().is_none_or(|t| {
-                t.what == What::Close
-                    || matches!(&t.what, What::Name(n) if n.eq_ignore_ascii_case("and") || n.eq_ignore_ascii_case("or"))
-            })
-        {
-            return Ok(Filter::Compare(path, Op::Eq, Literal::Bool(true)));
-        }
-        let op = self.op()?;
-        let raw = self.raw()?;
-        compare(path, op, &raw)
-    }
-
-    fn op(&mut self) -> Result<Op, Problem> {
-        for (word, op) in
-            [("eq", Op::Eq), ("ne", Op::Ne), ("gt", Op::Gt), ("ge", Op::Ge), ("lt", Op::Lt), ("le", Op::Le)]
-        {
-            if self.keyword(word) {
-                return Ok(op);
-            }
-        }
-        self.wrong()
-    }
-
-    /// `any` or `all` when the path just read ended with it: `targetResources/any(…)`.
-    fn lambda_word(&self) -> Option<String> {
-        let before = |back: usize| self.next.checked_sub(back).and_then(|i| self.tokens.get(i)).map(|t| &t.what);
-        match (before(1), self.peek().map(|t| &t.what)) {
-            (Some(What::Name(n)), Some(What::Open)) => {
-                Some(n.to_ascii_lowercase()).filter(|n| n == "any" || n == "all")
-            }
-            _ => None,
-        }
-    }
-
-    fn lambda(&mut self, path: Path, word: &str) -> Result<Filter, Problem> {
-        let Kind::List(item) = path.kind else { return self.wrong() };
-        self.eat(&What::Open)?;
-        if word == "any" && self.peek().is_some_and(|t| t.what == What::Close) {
-            self.next += 1;
-            return Ok(Filter::Any(path, None));
-        }
-        let Some(name) = self.word().map(str::to_owned) else { return self.wrong() };
-        self.next += 1;
-        self.eat(&What::Colon)?;
-        self.item.push(Item { name, kind: item });
-        let inner = self.deeper(Self::either)?;
-        self.item.pop();
-        self.eat(&What::Close)?;
-        let inner = Box::new(inner);
-        Ok(if word == "any" { Filter::Any(path, Some(inner)) } else { Filter::All(path, inner) })
-    }
-
-    /// A path, resolved against the entity or, in a lambda, against its variable. Stops before `any` or `all`
-    /// only after having read the word, so that `lambda_word` sees it.
-    fn path(&mut self) -> Result<Path, Problem> {
-        let Some(first) = self.word().map(str::to_owned) else { return self.wrong() };
-        self.next += 1;
-        let mut steps = Vec::new();
-        let mut kind = match self.item.last() {
-            Some(item) if item.name == first => item.kind.clone(),
-            Some(item) => {
-                return Err(Problem::unsupported_query(format!(
-                    "Inside any(…) and all(…), a path begins with the variable '{}'.",
-                    shown(&item.name)
-                )));
-            }
-            None => {
-                let property = named(self.entity, &first)?;
-                steps.push(property.name);
-                property.kind.clone()
-            }
-        };
-        while self.peek().is_some_and(|t| t.what == What::Slash) {
-            self.next += 1;
-            let Some(step) = self.word().map(str::to_owned) else { return self.wrong() };
-            self.next += 1;
-            let fields = match &kind {
-                Kind::Object(fields) => fields,
-                Kind::List(_) if step.eq_ignore_ascii_case("any") || step.eq_ignore_ascii_case("all") => {
-                    return Ok(Path { steps, kind });
-                }
-                _ => return Err(unknown(self.entity, &step)),
-            };
-            let field = fields.iter().find(|p| p.name.eq_ignore_ascii_case(&step));
-            let field = field.ok_or_else(|| unknown(self.entity, &step))?;
-            steps.push(field.name);
-            kind = field.kind.clone();
-        }
-        Ok(Path { steps, kind })
-    }
-
-    /// A literal as written.
-    fn raw(&mut self) -> Result<What, Problem> {
-        let Some(token) = self.peek().cloned() else { return self.wrong() };
-        self.next += 1;
-        match token.what {
-            What::Name(n) if ["null", "true", "false"].contains(&n.to_ascii_lowercase().as_str()) => {
-                Ok(What::Name(n.to_ascii_lowercase()))
-            }
-            // duration'PT8H', and enum values with their type's name: microsoft.graph.x'member'
-            What::Name(n) if n.eq_ignore_ascii_case("duration") || n.contains('.') => match self.peek().cloned() {
-                Some(Token { what: What::Text(t), .. }) => {
-                    self.next += 1;
-                    Ok(What::Text(t))
-                }
-                _ => self.wrong(),
-            },
-            what @ (What::Text(_) | What::Guid(_) | What::Time(_) | What::Int(_) | What::Float(_)) => Ok(what),
-            _ => {
-                self.next -= 1;
-                self.wrong()
-            }
-        }
-    }
-}
-
-impl Op {
-    /// The operator when the two sides change places.
-    fn flipped(self) -> Op {
-        match self {
-            Op::Gt => Op::Lt,
-            Op::Ge => Op::Le,
-            Op::Lt => Op::Gt,
-            Op::Le => Op::Ge,
-            same => same,
-        }
-    }
-}
-
-fn compare(path: Path, op: Op, raw: &What) -> Result<Filter, Problem> {
-    let literal = typed(&path, raw)?;
-    if !matches!(op, Op::Eq | Op::Ne) && matches!(literal, Literal::Null | Literal::Bool(_)) {
-        return Err(Problem::unsupported_query(format!(
-            "'{}' can only be compared with eq or ne here.",
-            path.steps.join("/")
-        )));
-    }
-    Ok(Filter::Compare(path, op, literal))
-}
-
-fn mistyped(path: &Path, wanted: &str) -> Problem {
-    Problem::bad_request(format!("Invalid filter clause: '{}' must be compared with {wanted}.", path.steps.join("/")))
-}
-
-/// The literal as the property's type wants it.
-fn typed(path: &Path, raw: &What) -> Result<Literal, Problem> {
-    if let What::Name(n) = raw
-        && n == "null"
-    {
-        return match path.kind {
-            Kind::List(_) => Err(mistyped(path, "any(…) or all(…)")),
-            _ => Ok(Literal::Null),
-        };
-    }
-    match (&path.kind, raw) {
-        (Kind::Bool, What::Name(n)) => Ok(Literal::Bool(n == "true")),
-        (Kind::Bool, _) => Err(mistyped(path, "true or false")),
-        (Kind::Int, What::Int(n)) => Ok(Literal::Number(*n as f64)),
-        (Kind::Int, What::Float(n)) => Ok(Literal::Number(*n)),
-        (Kind::Int, _) => Err(mistyped(path, "a number")),
-        (Kind::Text, What::Text(t)) => Ok(Literal::Text(t.to_lowercase())),
-        (Kind::Text, What::Guid(g)) => Ok(Literal::Text(g.to_string())),
-        (Kind::Text, _) => Err(mistyped(path, "a text in single quotes")),
-        (Kind::Id, What::Guid(g)) => Ok(Literal::Id(g.to_string())),
-        (Kind::Id, What::Text(t)) => Ok(Literal::Id(super::id_form(t))),
-        (Kind::Id, _) => Err(mistyped(path, "an id in single quotes")),
-        (Kind::Time, What::Time(t)) => Ok(Literal::Time(*t)),
-        (Kind::Time, What::Text(t)) => {
-            t.parse().map(Literal::Time).map_err(|_| mistyped(path, "a time such as 2026-11-21T13:05:00Z"))
-        }
-        (Kind::Time, _) => Err(mistyped(path, "a time such as 2026-11-21T13:05:00Z")),
-        (Kind::Span, What::Text(t)) => {
-            t.parse().map(Literal::Span).map_err(|_| mistyped(path, "a duration such as duration'PT8H'"))
-        }
-        (Kind::Span, _) => Err(mistyped(path, "a duration such as duration'PT8H'")),
-        (Kind::List(_), _) => Err(mistyped(path, "any(…) or all(…)")),
-        (Kind::Object(_), _) => Err(mistyped(path, "null, or one of its own properties with a value")),
-    }
-}
-
-/// The property of this name that may be filtered.
-fn named(entity: &'static Entity, name: &str) -> Result<&'static Property, Problem> {
-    let property = entity.property(name).ok_or_else(|| unknown(entity, name))?;
-    if !property.filter {
-        return Err(Problem::unsupported_query(format!(
-            "Unsupported or invalid query filter clause specified for property '{}' of resource '{}'.",
-            property.name, entity.name
-        )));
-    }
-    Ok(property)
-}
-
-/// Graph's words for a name that is not a property.
-pub fn unknown(entity: &Entity, name: &str) -> Problem {
-    Problem::bad_request(format!(
-        "Could not find a property named '{}' on type 'microsoft.graph.{}'.",
-        shown(name),
-        entity.name
-    ))
 }

@@ -8,10 +8,14 @@ pub mod eval;
 pub mod filter;
 pub mod lex;
 pub mod options;
+pub mod parse;
 pub mod render;
 pub mod search;
+pub mod value;
 
 use serde_json::Value as Json;
+use uuid::Uuid;
+use value::Value;
 
 /// A kind of resource: its name in Graph, its properties, and what it links to.
 #[derive(Debug)]
@@ -81,8 +85,12 @@ pub struct Link {
 pub trait Row {
     /// Which kind of resource it is; for mixed lists, the special kind.
     fn entity(&self) -> &'static Entity;
-    /// A property by the name in the table; null when it has none.
+    /// A property by the name in the table, as JSON; null when it has none.
     fn get(&self, property: &str) -> Json;
+    /// The same, typed. What is read by the thousand gives it without JSON, and `get` from it.
+    fn value(&self, property: &str) -> Value<'_> {
+        Value::Json(self.get(property))
+    }
     /// What a link leads to.
     fn link(&self, _name: &str) -> Linked<'_> {
         Linked::One(None)
@@ -103,6 +111,9 @@ impl Row for Box<dyn Row + '_> {
     }
     fn get(&self, property: &str) -> Json {
         (**self).get(property)
+    }
+    fn value(&self, property: &str) -> Value<'_> {
+        (**self).value(property)
     }
     fn link(&self, name: &str) -> Linked<'_> {
         (**self).link(name)
@@ -184,12 +195,20 @@ impl Link {
     }
 }
 
-/// An identifier in the form in which identifiers are compared: GUIDs in lower case, others as they are.
+/// An identifier in the form in which identifiers are compared: every GUID in it in lower case, the rest as it is.
 pub fn id_form(text: &str) -> String {
-    match uuid::Uuid::try_parse(text) {
-        Ok(id) if text.len() == 36 => id.to_string(),
-        _ => text.to_owned(),
+    let mut out = text.to_owned();
+    let mut at = 0;
+    while let Some(part) = out.get(at..at + 36) {
+        if Uuid::try_parse(part).is_ok() {
+            let lower = part.to_ascii_lowercase();
+            out.replace_range(at..at + 36, &lower);
+            at += 36;
+        } else {
+            at += out[at..].chars().next().map_or(1, char::len_utf8);
+        }
     }
+    out
 }
 
 #[cfg(test)]

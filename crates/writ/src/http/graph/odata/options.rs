@@ -5,8 +5,9 @@
 //! Always: an option that is not known is refused by name, never ignored; ignoring a misspelt filter would answer
 //! with everything.
 
-use super::filter::{Filter, unknown};
-use super::{Entity, Kind, Link, Property};
+use super::filter::Filter;
+use super::parse::unknown;
+use super::{Entity, Kind, Link, Property, Row};
 use crate::http::problem::{Problem, shown};
 use percent_encoding::percent_decode_str;
 
@@ -165,6 +166,11 @@ impl Query {
         Ok(query)
     }
 
+    /// Whether the filter lets a row through.
+    pub fn lets(&self, row: &dyn Row) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.holds(row))
+    }
+
     /// The value of a pin in the filter; see `Filter::pins`.
     pub fn pins(&self, property: &str) -> Option<Vec<&str>> {
         self.filter.as_ref().and_then(|f| f.pins(property))
@@ -200,7 +206,7 @@ fn decoded(text: &str) -> Result<String, Problem> {
 fn page_size(value: &str) -> Result<u32, Problem> {
     match value.trim().parse::<u32>() {
         Ok(n) if (1..=PAGE_MAX).contains(&n) => Ok(n),
-        _ => Err(Problem::bad_request(format!(
+        _ => Err(Problem::unsupported_query(format!(
             "Invalid page size specified: '{}'. Must be between 1 and {PAGE_MAX} inclusive.",
             shown(value)
         ))),

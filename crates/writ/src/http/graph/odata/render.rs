@@ -1,18 +1,46 @@
-//! Turns a row into the JSON that was asked for: selected properties, expanded links, `@odata.type` where a list may
+//! Writes a row as the JSON that was asked for: selected properties, expanded links, `@odata.type` where a list may
 //! hold several types. It decides nothing about who may see the row.
+//!
+//! Always: properties come in the order of their table.
 
-use super::eval::order;
 use super::options::{By, Expansion, Query};
+use super::value::{Key, write_text};
 use super::{Linked, Row};
 use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
 
 /// The row as JSON. `typed` adds its `@odata.type`.
 pub fn render(row: &dyn Row, query: &Query, typed: bool) -> Map<String, Json> {
+    let mut out = Vec::new();
+    write(row, query, typed, "", &mut out);
+    match serde_json::from_slice(&out) {
+        Ok(Json::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Writes the row as a JSON object. `context`, if any, comes first as its `@odata.context`.
+pub fn write(row: &dyn Row, query: &Query, typed: bool, context: &str, out: &mut Vec<u8>) {
     let entity = row.entity();
-    let mut out = Map::new();
+    let mut begun = false;
+    let mut name = |name: &str, out: &mut Vec<u8>| {
+        if std::mem::replace(&mut begun, true) {
+            out.push(b',');
+        }
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+    };
+    out.push(b'{');
+    if !context.is_empty() {
+        name("@odata.context", out);
+        write_text(context, out);
+    }
     if typed || !std::ptr::eq(entity, query.entity) {
-        out.insert("@odata.type".to_owned(), Json::String(format!("#microsoft.graph.{}", entity.name)));
+        name("@odata.type", out);
+        out.extend_from_slice(b"\"#microsoft.graph.");
+        out.extend_from_slice(entity.name.as_bytes());
+        out.push(b'"');
     }
     for property in entity.properties {
         let wanted = match &query.select {
@@ -20,30 +48,39 @@ pub fn render(row: &dyn Row, query: &Query, typed: bool) -> Map<String, Json> {
             None => !property.asked,
         };
         if wanted {
-            out.insert(property.name.to_owned(), row.get(property.name));
+            name(property.name, out);
+            row.value(property.name).write(out);
         }
     }
     for expansion in &query.expand {
         if entity.links.iter().any(|l| l.name == expansion.link.name) {
-            out.insert(expansion.link.name.to_owned(), follow(row, expansion));
+            name(expansion.link.name, out);
+            follow(row, expansion, out);
         }
     }
-    out
+    out.push(b'}');
 }
 
 /// What an expanded link shows.
-fn follow(row: &dyn Row, expansion: &Expansion) -> Json {
+fn follow(row: &dyn Row, expansion: &Expansion, out: &mut Vec<u8>) {
     let (query, mixed) = (&expansion.query, expansion.link.mixed);
     match row.link(expansion.link.name) {
-        Linked::One(None) => Json::Null,
-        Linked::One(Some(target)) => Json::Object(render(&*target, query, mixed)),
+        Linked::One(None) => out.extend_from_slice(b"null"),
+        Linked::One(Some(target)) => write(&*target, query, mixed, "", out),
         Linked::Many(mut targets) => {
             targets.retain(|t| query.filter.as_ref().is_none_or(|f| f.holds(&**t)));
             if !query.order.is_empty() {
                 targets.sort_by(|a, b| compare(&**a, &**b, &query.order));
             }
+            out.push(b'[');
             let shown = targets.iter().skip(query.skip as usize).take(query.top.map_or(usize::MAX, |n| n as usize));
-            Json::Array(shown.map(|t| Json::Object(render(&**t, query, mixed))).collect())
+            for (n, target) in shown.enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                write(&**target, query, mixed, "", out);
+            }
+            out.push(b']');
         }
     }
 }
@@ -52,7 +89,8 @@ fn follow(row: &dyn Row, expansion: &Expansion) -> Json {
 pub fn compare(a: &dyn Row, b: &dyn Row, keys: &[By]) -> Ordering {
     keys.iter()
         .map(|key| {
-            let ordering = order(&key.kind, &a.get(key.property), &b.get(key.property));
+            let of = |row: &dyn Row| Key::of(&key.kind, &row.value(key.property));
+            let ordering = of(a).order(&of(b));
             if key.descending { ordering.reverse() } else { ordering }
         })
         .find(|o| o.is_ne())

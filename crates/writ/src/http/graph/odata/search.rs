@@ -1,5 +1,5 @@
-//! `$search` as Graph offers it for directory objects: `"displayName:ana"`, joined with AND and OR.
-//! It becomes a filter and is evaluated like one.
+//! `$search` as Graph offers it for directory objects: `"displayName:ana"`, joined with AND and OR. A term matches
+//! where a word begins. It becomes a filter and is evaluated like one.
 
 use super::filter::{Filter, Like, Path};
 use super::{Entity, Kind};
@@ -23,15 +23,14 @@ pub fn parse(text: &str, entity: &'static Entity) -> Result<Filter, Problem> {
         let body = rest.strip_prefix('"').ok_or_else(wrong)?;
         let end = body.find('"').ok_or_else(wrong)?;
         let (name, words) = body[..end].split_once(':').ok_or_else(wrong)?;
-        let property = entity.property(name.trim()).ok_or_else(|| super::filter::unknown(entity, name))?;
+        let property = entity.property(name.trim()).ok_or_else(|| super::parse::unknown(entity, name))?;
         if !property.filter || property.kind != Kind::Text {
             return Err(Problem::unsupported_query(format!(
                 "Searching '{}' of resource '{}' is not supported.",
                 property.name, entity.name
             )));
         }
-        let path = Path { steps: vec![property.name], kind: Kind::Text };
-        let term = Filter::Like(path, Like::Contains, words.trim().to_lowercase());
+        let term = Filter::Like(Path::to(property.name, Kind::Text), Like::Word, words.trim().to_lowercase());
         if let Some(all) = any.last_mut() {
             all.push(term);
         }

@@ -240,9 +240,11 @@ fn options_that_are_not_offered_are_refused_by_name() {
 }
 
 #[test]
-fn searching_becomes_a_filter() {
-    let query = Query::parse("$search=\"name:NEILL\" AND \"name:öl\" OR \"name:zzz\"", &THING, Of::Many).unwrap();
-    assert!(query.filter.unwrap().holds(&thing()));
+fn searching_becomes_a_filter_on_beginnings_of_words() {
+    let holds = |raw: &str| Query::parse(raw, &THING, Of::Many).unwrap().filter.unwrap().holds(&thing());
+    assert!(holds("$search=\"name:NEILL\" AND \"name:rö\" OR \"name:zzz\""));
+    assert!(holds("$search=\"name:o'neill's r\""));
+    assert!(!holds("$search=\"name:öl\"") && !holds("$search=\"name:neil\" AND \"name:le\""));
 }
 
 /// A filter as text together with what it means, built side by side so that neither is made from the other.
@@ -322,7 +324,7 @@ impl Said {
                 let f = match like {
                     Like::Starts => "startswith",
                     Like::Ends => "endswith",
-                    Like::Contains => "contains",
+                    Like::Contains | Like::Word => "contains",
                 };
                 format!("{f}(name,{})", quote(t))
             }
@@ -346,7 +348,7 @@ impl Said {
             Said::Like(like, t) => f.name.as_ref().is_some_and(|n| match like {
                 Like::Starts => lower(n).starts_with(&lower(t)),
                 Like::Ends => lower(n).ends_with(&lower(t)),
-                Like::Contains => lower(n).contains(&lower(t)),
+                Like::Contains | Like::Word => lower(n).contains(&lower(t)),
             }),
             Said::Tag(true, t) => f.tags.iter().any(|x| lower(x) == lower(t)),
             Said::Tag(false, t) => f.tags.iter().all(|x| lower(x) == lower(t)),

@@ -1,0 +1,56 @@
+//! Which requests a list has to look at: everything the filter can let through, found by an index where there is one.
+//! It decides nothing about what is shown: the filter and `may` are asked about every row that comes from here.
+//!
+//! Always: in the order of their ids, whichever way they were found. Those that were closed are looked up in the
+//! history, which waits until it shows the moment that is asked about: an index of them in the state would cost every
+//! activation.
+
+use super::ask::{Ask, Whose};
+use super::held::{Found, Seen, pinned};
+use super::odata::options::Query;
+use super::page::Shape;
+use crate::http::problem::Problem;
+use writ_core::ids::{PrincipalId, RequestId};
+use writ_core::state::Request;
+
+/// The requests that a list looks at.
+pub async fn requests<'a>(ask: &'a Ask, query: &Query, seen: Seen) -> Result<Found<'a, Request>, Problem> {
+    let state = &*ask.moment.state;
+    let shape = Shape::by_id().sorted();
+    if let Some(mut ids) = few(ask, query, seen).await? {
+        ids.sort_unstable();
+        ids.dedup();
+        let rows = ids.into_iter().filter_map(|id| state.requests.get(&id).map(|r| &**r));
+        return Ok(Found::of(shape, rows));
+    }
+    let at = ask.seeks(query, &shape)?;
+    let from = at.and_then(|at| at.first()?.as_str()?.parse().ok()).unwrap_or(RequestId::from_u128(0));
+    Ok(Found::of(shape, state.requests.range(from..).map(|(_, r)| &**r)))
+}
+
+/// The requests that are all that the list can show, if an index says so.
+async fn few(ask: &Ask, query: &Query, seen: Seen) -> Result<Option<Vec<RequestId>>, Problem> {
+    let state = &ask.moment.state;
+    if let Some(ids) = pinned(query, "id") {
+        return Ok(Some(ids));
+    }
+    // Whoever may decide may do so only as long as it is open.
+    let pending = query.pins("status").is_some_and(|all| all.iter().all(|status| status.starts_with("pending")));
+    if pending || seen.whose == Whose::Approver {
+        return Ok(Some(state.open.iter().map(|(_, id)| *id).collect()));
+    }
+    let subjects: Vec<PrincipalId> = match (seen.whose, ask.moment.me, pinned(query, "principalId")) {
+        (Whose::Principal, Some(me), _) => vec![me],
+        (_, _, Some(pinned)) => pinned,
+        _ => return Ok(None),
+    };
+    let history = ask.history().await?;
+    let mut found = Vec::new();
+    for subject in subjects {
+        let closed = history.requests_about(subject).await.map_err(|fault| ask.faulted(&fault))?;
+        let Some(closed) = closed else { return Ok(None) };
+        found.extend(closed);
+        found.extend(state.open_of(subject).map(|r| r.ask.request));
+    }
+    Ok(Some(found))
+}

@@ -1,0 +1,167 @@
+//! Which eligibilities and assignments a list has to look at: everything the filter can let through, found by an index
+//! where there is one, and the order in which pages go through it.
+//! It decides nothing about what is shown: the filter and `may` are asked about every row that comes from here.
+//!
+//! Always: the order follows from the query alone, so every page of a list goes the same way through it.
+
+use super::ask::{Ask, Whose};
+use super::odata::Kind;
+use super::odata::options::{By, Query};
+use super::page::Shape;
+use crate::http::problem::Problem;
+use uuid::Uuid;
+use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RoleId};
+use writ_core::may::View;
+use writ_core::scope::Scope;
+use writ_core::state::{Assignment, Eligibility, Held};
+
+/// What a list looks at, and how its pages go through it.
+pub struct Found<'a, T> {
+    /// Order and number.
+    pub shape: Shape,
+    /// The rows, in that order.
+    pub rows: Box<dyn Iterator<Item = &'a T> + Send + 'a>,
+}
+
+/// For whom, and how much may be seen.
+#[derive(Clone, Copy)]
+pub struct Seen {
+    /// For whom the list is.
+    pub whose: Whose,
+    /// How much of it may be seen.
+    pub view: View,
+}
+
+impl<'a, T> Found<'a, T> {
+    /// These rows, in this order.
+    pub fn of(shape: Shape, rows: impl Iterator<Item = &'a T> + Send + 'a) -> Self {
+        Self { shape, rows: Box::new(rows) }
+    }
+}
+
+/// The eligibilities that a list looks at. `schedule` is the property that holds their own id.
+pub fn eligibilities<'a>(
+    ask: &'a Ask,
+    query: &Query,
+    seen: Seen,
+    schedule: &'static str,
+) -> Result<Found<'a, Eligibility>, Problem> {
+    let state = &*ask.moment.state;
+    let plain = by(&[schedule]);
+    let own = |h: &'a Held, role: Option<RoleId>| -> Vec<&'a Eligibility> {
+        let mut own: Vec<&Eligibility> = h.eligibilities.iter().map(|e| &**e).collect();
+        own.retain(|e| role.is_none_or(|role| e.target.role_id() == role));
+        own.sort_unstable_by_key(|e| e.id);
+        own
+    };
+    if let Some(of) = holders(ask, query, seen, schedule) {
+        let mut held: Vec<&Eligibility> = of.iter().flat_map(|p| own(state.held_by(*p), None)).collect();
+        held.sort_unstable_by_key(|e| e.id);
+        return Ok(Found::of(plain, held.into_iter()));
+    }
+    if let Some(ids) = pinned::<EligibilityId>(query, schedule) {
+        return Ok(Found::of(plain, ids.into_iter().filter_map(|id| state.eligibilities.get(&id).map(|e| &**e))));
+    }
+    let roles = pinned::<RoleId>(query, "roleDefinitionId");
+    if let Some([scope]) = query.pins("directoryScopeId").as_deref() {
+        let Ok(scope) = scope.parse::<Scope>() else { return Ok(Found::of(plain, std::iter::empty())) };
+        let role = roles.as_deref().and_then(|roles| <[RoleId; 1]>::try_from(roles).ok()).map(|[role]| role);
+        let shape = if role.is_some() { plain } else { by(&["roleDefinitionId", schedule]) };
+        let at = ask.seeks(query, &shape)?;
+        let from = match role {
+            Some(role) => (scope, role, EligibilityId(id(&at, 0))),
+            None => (scope, RoleId(id(&at, 0)), EligibilityId(id(&at, 1))),
+        };
+        let there = state.placed.range(from..);
+        let there = there.take_while(move |(s, r, _)| *s == scope && role.is_none_or(|role| *r == role));
+        return Ok(Found::of(shape, there.filter_map(|(.., id)| state.eligibilities.get(id).map(|e| &**e))));
+    }
+    if let Some(roles) = roles {
+        let shape = by(&["roleDefinitionId", "principalId", schedule]);
+        let at = ask.seeks(query, &shape)?;
+        let (first, from) = (RoleId(id(&at, 0)), PrincipalId(id(&at, 1)));
+        let rows = roles.into_iter().filter(move |role| *role >= first).flat_map(move |role| {
+            let from = if role == first { from } else { PrincipalId(Uuid::nil()) };
+            let holders = state.holders.range((role, from)..).take_while(move |(r, _)| *r == role);
+            holders.flat_map(move |(_, holder)| own(state.held_by(*holder), Some(role)))
+        });
+        return Ok(Found::of(shape, rows));
+    }
+    let from = EligibilityId(id(&ask.seeks(query, &plain)?, 0));
+    Ok(Found::of(plain, state.eligibilities.range(from..).map(|(_, e)| &**e)))
+}
+
+/// The assignments that a list looks at. Those in force now are few beside what people may ask for, and none of their
+/// indexes would be free: an activation would pay for each. So other filters walk over all of them.
+pub fn assignments<'a>(
+    ask: &'a Ask,
+    query: &Query,
+    seen: Seen,
+    schedule: &'static str,
+) -> Result<Found<'a, Assignment>, Problem> {
+    let state = &*ask.moment.state;
+    let plain = by(&[schedule]);
+    if let Some(of) = holders(ask, query, seen, schedule) {
+        let mut held: Vec<&Assignment> =
+            of.iter().flat_map(|p| state.held_by(*p).assignments.iter().map(|a| &**a)).collect();
+        held.sort_unstable_by_key(|a| a.id);
+        return Ok(Found::of(plain, held.into_iter()));
+    }
+    if let Some(ids) = pinned::<AssignmentId>(query, schedule) {
+        return Ok(Found::of(plain, ids.into_iter().filter_map(|id| state.assignments.get(&id).map(|a| &**a))));
+    }
+    let from = AssignmentId(id(&ask.seeks(query, &plain)?, 0));
+    Ok(Found::of(plain, state.assignments.range(from..).map(|(_, a)| &**a)))
+}
+
+/// The principals whose rows are all that can be shown: those that the filter pins, those that the list is for, and
+/// those that somebody who may not see everybody's may see. `None` for everybody.
+fn holders(ask: &Ask, query: &Query, seen: Seen, schedule: &str) -> Option<Vec<PrincipalId>> {
+    let state = &ask.moment.state;
+    let groups = |of: &PrincipalId| state.groups_of.get(of).into_iter().flatten().copied();
+    let mut of: Vec<PrincipalId> = match (seen.whose, ask.moment.me, seen.view) {
+        (Whose::Everybody, _, view) => {
+            match (pinned(query, "principalId").or_else(|| named_by_id(query, schedule)), view) {
+                (Some(pinned), _) => pinned,
+                (None, View::Own(own)) => std::iter::once(own).chain(groups(&own)).collect(),
+                (None, View::All) => return None,
+            }
+        }
+        (_, None, _) => Vec::new(),
+        (_, Some(me), _) => {
+            let passes = |g: &PrincipalId| {
+                state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
+            };
+            std::iter::once(me).chain(groups(&me).filter(passes)).collect()
+        }
+    };
+    of.sort_unstable();
+    of.dedup();
+    Some(of)
+}
+
+/// The holders of what the filter pins by ids that name their holders, as those of what is in force do; a schedule's
+/// own does not.
+fn named_by_id(query: &Query, schedule: &str) -> Option<Vec<PrincipalId>> {
+    let ids = query.pins("id").filter(|_| schedule != "id")?;
+    Some(ids.iter().filter_map(|id| super::ids::holder(id)).map(|(principal, _)| principal).collect())
+}
+
+/// The ids that the filter pins a property to, each once and in order. What is no id equals no row's.
+pub fn pinned<T: From<Uuid> + Ord>(query: &Query, property: &str) -> Option<Vec<T>> {
+    let mut ids: Vec<T> = query.pins(property)?.iter().filter_map(|id| Uuid::try_parse(id).ok().map(T::from)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Some(ids)
+}
+
+fn by(properties: &[&'static str]) -> Shape {
+    let by = |property: &&'static str| By { property, kind: Kind::Id, descending: false };
+    Shape::by_id().sorted().ordered(properties.iter().map(by).collect())
+}
+
+/// The nth key of the row that a page begins after; nil, with which everything begins, on the first page.
+fn id(at: &Option<Vec<serde_json::Value>>, nth: usize) -> Uuid {
+    let text = at.as_ref().and_then(|at| at.get(nth)?.as_str());
+    text.and_then(|text| Uuid::try_parse(text).ok()).unwrap_or_default()
+}
