@@ -9,6 +9,7 @@ mod cli;
 mod elevation;
 mod errors;
 mod house;
+mod lists;
 mod noise;
 mod permissions;
 mod throttling;
