@@ -10,6 +10,7 @@ use crate::config::{Settings, Tls};
 use crate::connectors::hosts::Hosts;
 use crate::connectors::reconcile;
 use crate::history::History;
+use crate::http::api::changes::Streams;
 use crate::http::graph::page::PageKey;
 use crate::http::router::{App, router};
 use crate::identity::Identity;
@@ -39,6 +40,7 @@ pub struct Serving {
     door: tokio::task::JoinHandle<std::io::Result<()>>,
     tending: tokio::task::JoinHandle<()>,
     reconciling: tokio::task::JoinHandle<()>,
+    streams: Arc<Streams>,
 }
 
 /// The runtime that everything asynchronous runs on.
@@ -70,6 +72,7 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
     let hosts =
         Hosts::start(tenant.engine.clone(), tenant.vault.clone()).await.map_err(|e| Fault::new(e.to_string()))?;
     let reconciling = reconcile::spawn(tenant.engine.clone(), vec![Arc::new(hosts.clone())]);
+    let streams = Arc::<Streams>::default();
     let app = App {
         engine: tenant.engine.clone(),
         identity: identity.clone(),
@@ -80,6 +83,7 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
         tls: tls.is_some(),
         behind_proxy: settings.behind_proxy,
         throttle: Arc::default(),
+        streams: streams.clone(),
     };
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = axum_server::Handle::new();
@@ -105,7 +109,7 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
             }
         }
     });
-    Ok(Serving { url, identity, tenant, handle, door, tending, reconciling })
+    Ok(Serving { url, identity, tenant, handle, door, tending, reconciling, streams })
 }
 
 impl Serving {
@@ -113,6 +117,8 @@ impl Serving {
     pub async fn stop(self) {
         self.tending.abort();
         self.reconciling.abort();
+        // Streams would never end by themselves.
+        self.streams.close();
         self.handle.graceful_shutdown(Some(LAST_ANSWERS));
         // A long poll may use the whole bound; it is cut off then.
         if tokio::time::timeout(LAST_ANSWERS * 2, self.door).await.is_err() {

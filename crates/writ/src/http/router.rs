@@ -5,6 +5,7 @@
 //! Always: every answer carries `request-id` and `client-request-id`; no error leaves in another shape; no answer is
 //! cached or framed unless a page says otherwise.
 
+use super::api::changes::Streams;
 use super::graph::page::PageKey;
 use super::graph::throttle::Throttle;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
@@ -48,6 +49,8 @@ pub struct App {
     pub behind_proxy: bool,
     /// How much one caller may ask of Graph's routes.
     pub throttle: Arc<Throttle>,
+    /// Streams of changes that are open.
+    pub streams: Arc<Streams>,
 }
 
 /// All routes, in what every request passes through.

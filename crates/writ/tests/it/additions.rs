@@ -266,6 +266,17 @@ async fn a_stream_ends_with_its_token_and_needs_one() {
 }
 
 #[tokio::test]
+async fn streams_end_when_the_server_does() {
+    let house = House::new().await;
+    let ana = house.signed_in(ANA).await;
+    let mut reader = Reader::open(&ana, None).await;
+    house.app.streams.close();
+    assert!(reader.next().await.is_none());
+    assert!(reader.body.is_end_stream() || reader.next().await.is_none());
+    assert!(Reader::open(&ana, None).await.next().await.is_none(), "none begins any more");
+}
+
+#[tokio::test]
 async fn one_caller_has_so_many_streams_and_no_more() {
     let house = House::new().await;
     let (ana, ben) = (house.signed_in(ANA).await, house.signed_in_with(BEN, SCOPES, true).await);

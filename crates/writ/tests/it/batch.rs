@@ -76,3 +76,20 @@ async fn a_batch_holds_no_batch_and_no_more_than_twenty() {
         assert!(dana.post("/v1.0/$batch", bad.clone()).await.refused().starts_with("400 BadRequest: "), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_whose_answers_grow_too_large_leaves_the_rest_unasked() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let large = "/roleManagement/directory/roleDefinitions?$top=999&$expand=inheritsPermissionsFrom";
+    let mut requests: Vec<Json> =
+        (0..19).map(|n| json!({"id": n.to_string(), "method": "GET", "url": large})).collect();
+    let group = json!({"displayName": "Never made"});
+    requests.push(json!({"id": "last", "method": "POST", "url": "/groups", "body": group}));
+    let head = house.engine.head();
+    let answer = dana.post("/v1.0/$batch", json!({"requests": requests})).await;
+    assert!(answer.text.len() < 8 << 20, "{} bytes", answer.text.len());
+    let told = statuses(&answer.is(200));
+    assert_eq!((told[0], told[18], told[19]), (200, 413, 413), "{told:?}");
+    assert_eq!(house.engine.head(), head, "what is not answered is not done");
+}

@@ -132,6 +132,7 @@ impl House {
             tls: false,
             behind_proxy: false,
             throttle,
+            streams: std::sync::Arc::default(),
         };
         let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
         let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };

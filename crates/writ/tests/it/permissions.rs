@@ -81,6 +81,21 @@ async fn any_one_permission_of_a_route_is_enough_the_least_one_too() {
 }
 
 #[tokio::test]
+async fn the_least_permission_shows_ones_own_account_by_id_or_name_and_nobody_elses() {
+    let (house, _, _) = house().await;
+    let ana = house.signed_in_with(crate::house::ANA, &["User.Read"], true).await;
+    for own in [crate::house::ANA.to_string(), "ana@northwind.example".into(), "Ana@Northwind.example".into()] {
+        assert_eq!(ana.get(&format!("/v1.0/users/{own}")).await.status, 200, "{own}");
+    }
+    for other in [BEN.to_string(), "ben@northwind.example".into(), "nobody@northwind.example".into()] {
+        let said = ana.get(&format!("/v1.0/users/{other}")).await.refused();
+        assert!(said.starts_with("403 Authorization_RequestDenied: ") && said.contains("User.ReadBasic.All"), "{said}");
+    }
+    let own = format!("/v1.0/users/{}", crate::house::ANA);
+    assert!(ana.patch(&own, serde_json::json!({"displayName": "A"})).await.refused().starts_with("403 "));
+}
+
+#[tokio::test]
 async fn with_the_permission_and_without_a_role_lists_show_ones_own() {
     let (house, _, _) = house().await;
     let (name, list) =

@@ -13,7 +13,6 @@ use crate::http::problem::Problem;
 use crate::http::router::App;
 use crate::http::session::{bearer, origin};
 use crate::identity::Origin;
-use axum::Extension;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -26,7 +25,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use writ_core::command::Caller;
 use writ_core::ids::{PrincipalId, RequestId, Seq, Uuid};
 use writ_core::may::{Query, may, may_see_change};
@@ -50,7 +49,10 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Which streams are open.
 #[derive(Default)]
-pub(super) struct Streams(Mutex<HashMap<PrincipalId, usize>>);
+pub struct Streams {
+    open: Mutex<HashMap<PrincipalId, usize>>,
+    closing: watch::Sender<bool>,
+}
 
 /// One open stream's place among them.
 struct Open {
@@ -59,8 +61,13 @@ struct Open {
 }
 
 impl Streams {
+    /// Ends all of them, and any that is opened later: the server ends.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
     fn open(self: &Arc<Self>, of: PrincipalId) -> Option<Open> {
-        let mut open = self.0.lock();
+        let mut open = self.open.lock();
         let all: usize = open.values().sum();
         let own = open.entry(of).or_default();
         if *own >= STREAMS_MAX || all >= STREAMS_ALL_MAX {
@@ -76,7 +83,7 @@ impl Streams {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut open = self.streams.0.lock();
+        let mut open = self.streams.open.lock();
         if let Some(own) = open.get_mut(&self.of) {
             *own -= 1;
             if *own == 0 {
@@ -87,11 +94,7 @@ impl Drop for Open {
 }
 
 /// Opens a stream.
-pub(super) async fn changes(
-    State(app): State<App>,
-    Extension(streams): Extension<Arc<Streams>>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(super) async fn changes(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &app).await?;
     let me = caller.principal.ok_or_else(|| Problem::unauthenticated("Sign in first."))?;
@@ -105,7 +108,7 @@ pub(super) async fn changes(
                 .ok_or_else(|| Problem::bad_request("Last-Event-ID is not the id of an event of this server."))?
         }
     };
-    let open = streams.open(me).ok_or_else(|| Problem::throttled(30))?;
+    let open = app.streams.open(me).ok_or_else(|| Problem::throttled(30))?;
     let token = bearer(&parts.headers).unwrap_or_default().to_owned();
     let (pieces, read) = mpsc::channel(BUFFER);
     let stream = Stream { app, token, origin: origin(&parts), me, pieces, told: BTreeSet::new(), after, _open: open };
@@ -136,6 +139,7 @@ struct Over;
 impl Stream {
     async fn run(mut self) {
         let mut commits = self.app.engine.watch();
+        let mut closing = self.app.streams.closing.subscribe();
         // The first piece says where the stream begins, so that a reader who loses it at once can go on there.
         let hello = format!(
             "retry: 2000\nid: {}\n: what you may see of eligibilities, assignments, requests, rules\n\n",
@@ -155,6 +159,7 @@ impl Stream {
                         // Without data it is no event, and still moves where the reader would go on.
                         self.send(format!(": alive\nid: {}\n\n", self.after)).await?;
                     }
+                    () = async { drop(closing.wait_for(|closing| *closing).await) } => return Err(Over),
                     () = self.pieces.closed() => return Err::<(), Over>(Over),
                 }
             }

@@ -11,10 +11,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 use std::time::Duration;
 use writ_core::command::{Caller, Command};
 use writ_core::ids::RequestId;
@@ -40,7 +39,7 @@ pub fn routes() -> Router<App> {
         .route("/writ/v1/signout", post(people::sign_out))
         .route("/writ/v1/audit", get(audit::audit))
         .route("/writ/v1/log/checkpoint", get(log::checkpoint))
-        .route("/writ/v1/changes", get(changes::changes).layer(Extension(Arc::<changes::Streams>::default())))
+        .route("/writ/v1/changes", get(changes::changes))
 }
 
 /// An answer, or what is wrong in Graph's shape.

@@ -1,7 +1,8 @@
 //! `$batch`: up to twenty requests in one, each answered as if it had come alone.
 //! Every one passes the same doors with the same caller; none sees more than it would alone.
 //!
-//! Always: a batch never contains a batch, and the answers together stay within the bound of one answer.
+//! Always: a batch never contains a batch; once its answers are as large as [`ANSWERS_MAX`], nothing more is asked, and
+//! what was not asked says so.
 
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::{Fields, JsonBody};
@@ -14,6 +15,9 @@ use serde_json::{Map, Value as Json, json};
 
 /// How many requests a batch may have, as in Graph.
 pub const REQUESTS_MAX: usize = 20;
+
+/// How large the answers of a batch may be together, in bytes, before the rest is left to be asked alone.
+pub const ANSWERS_MAX: usize = 4 << 20;
 
 /// What is offered.
 pub const ROUTES: &[Route] = &[Route::post("$batch", |ask| Box::pin(run(ask)))];
@@ -32,6 +36,7 @@ async fn run(ask: &Ask) -> Written {
     let parts = read(&body)?;
     let mut statuses: Vec<(String, StatusCode)> = Vec::new();
     let mut responses = Vec::new();
+    let mut size = 0;
     for part in parts {
         let failed = part.after.iter().any(|id| !statuses.iter().any(|(i, s)| i == id && s.is_success()));
         let result = if failed {
@@ -40,6 +45,10 @@ async fn run(ask: &Ask) -> Written {
                 told: Vec::new(),
                 result: Err(Problem::new(StatusCode::FAILED_DEPENDENCY, "FailedDependency", why)),
             }
+        } else if size > ANSWERS_MAX {
+            let why = "The answers before this one fill the batch, so this was not asked; ask it alone.";
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", why);
+            Answered { told: Vec::new(), result: Err(problem) }
         } else {
             one(ask, &part).await.unwrap_or_else(|problem| Answered { told: Vec::new(), result: Err(problem) })
         };
@@ -56,6 +65,7 @@ async fn run(ask: &Ask) -> Written {
             Ok(answer) => (answer.status(), Some(answer.into_json())),
             Err(problem) => (problem.status(), Some(problem.body(ask.app.engine.now(), &ask.ids))),
         };
+        size += body.as_ref().map_or(0, weight);
         let mut response = Map::new();
         response.insert("id".into(), json!(part.id));
         response.insert("status".into(), json!(status.as_u16()));
@@ -65,6 +75,16 @@ async fn run(ask: &Ask) -> Written {
         statuses.push((part.id, status));
     }
     Ok(Answer::Found(json!({ "responses": responses })))
+}
+
+/// About how many bytes a value takes when it is written.
+fn weight(json: &Json) -> usize {
+    8 + match json {
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(weight).sum(),
+        Json::Object(map) => map.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+        _ => 0,
+    }
 }
 
 fn read(body: &JsonBody) -> Result<Vec<Part>, Problem> {

@@ -208,10 +208,11 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         Refused::Segment(segment) => Problem::unknown_segment(&segment),
         Refused::Method => Problem::method_not_allowed(&method),
     })?;
-    let own = found
-        .parameters
-        .iter()
-        .any(|(name, id)| *name == "id" && id.parse().ok() == caller.principal && caller.principal.is_some());
+    let own = caller.principal.is_some_and(|me| {
+        let state = app.engine.state();
+        let is_me = |id: &str| id.parse() == Ok(me) || state.user_named(id).is_some_and(|user| user.id == me);
+        found.parameters.iter().any(|(name, id)| *name == "id" && is_me(id))
+    });
     if let Some((thing, act)) = permissions::needed(found.route, own) {
         permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
     }

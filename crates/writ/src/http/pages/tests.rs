@@ -70,6 +70,7 @@ impl Door {
             tls: false,
             behind_proxy: false,
             throttle: std::sync::Arc::default(),
+            streams: std::sync::Arc::default(),
         };
         let clock = house.clock.clone();
         Door { house, router: router(app), clock }
