@@ -13,19 +13,27 @@ const LOOKING: &[&str] =
 /// What a route asks for, `own` telling whether its `{id}` is the caller; `None` for a batch, whose requests ask one
 /// by one.
 pub fn needed(route: &Route, own: bool) -> Option<(Thing, Act)> {
-    let mut path = route.path.split('/');
-    let (first, second, third) = (path.next().unwrap_or_default(), path.next(), path.next());
     let last = route.path.rsplit('/').next().unwrap_or_default();
     let act = if route.verb == Verb::Get || LOOKING.contains(&last) { Act::Read } else { Act::Write };
+    match thing(route.path) {
+        _ if route.path == "$batch" => None,
+        Some(Thing::Users) if own && act == Act::Read => Some((Thing::Profile, act)),
+        Some(thing) => Some((thing, act)),
+        None => Some((Thing::Objects, Act::Write)),
+    }
+}
+
+/// What a path is about.
+fn thing(path: &str) -> Option<Thing> {
+    let mut parts = path.split('/');
+    let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     // A function's name stands before its parameters: `directoryRoles(roleTemplateId)`.
-    let thing = match (first.split('(').next().unwrap_or_default(), second.unwrap_or_default()) {
-        ("$batch", _) => return None,
+    Some(match (first.split('(').next().unwrap_or_default(), second.unwrap_or_default()) {
         ("me", _) => Thing::Profile,
-        ("users", _) if own && act == Act::Read => Thing::Profile,
         ("users", _) => Thing::Users,
         ("groups", _) if third == Some("members") => Thing::Members,
         ("groups", _) => Thing::Groups,
-        ("directory", "administrativeUnits") if route.path.contains("scopedRoleMembers") => Thing::Roles,
+        ("directory", "administrativeUnits") if path.contains("scopedRoleMembers") => Thing::Roles,
         ("directory", "administrativeUnits") => Thing::Units,
         ("devices", _) => Thing::Devices,
         ("organization", _) => Thing::Organization,
@@ -35,9 +43,8 @@ pub fn needed(route: &Route, own: bool) -> Option<(Thing, Act)> {
         ("policies", "roleManagementPolicies" | "roleManagementPolicyAssignments") => Thing::Rules,
         ("auditLogs", _) => Thing::Audit,
         ("directoryObjects", _) => Thing::Objects,
-        _ => return Some((Thing::Objects, Act::Write)),
-    };
-    Some((thing, act))
+        _ => return None,
+    })
 }
 
 fn roles(collection: &str) -> Thing {
@@ -47,5 +54,24 @@ fn roles(collection: &str) -> Thing {
         _ if collection.starts_with("roleAssignmentSchedule") => Thing::Assignments,
         // Definitions, plain assignments, transitive ones.
         _ => Thing::Roles,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::graph::dispatch::ALL;
+
+    #[test]
+    fn every_route_is_named_here() {
+        for route in ALL.iter().copied().flatten().filter(|route| route.path != "$batch") {
+            assert!(thing(route.path).is_some(), "say in this file what {} is about", route.path);
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_named_asks_for_the_most() {
+        let route = Route::get("somewhere/new", |_| Err(crate::http::problem::Problem::internal()));
+        assert_eq!(needed(&route, false), Some((Thing::Objects, Act::Write)));
     }
 }
