@@ -60,8 +60,8 @@ pub struct State {
     pub rules: OrdMap<RoleId, Arc<Rules>>,
     /// Eligibilities.
     pub eligibilities: OrdMap<EligibilityId, Arc<Eligibility>>,
-    /// Eligibilities by where they hold and for which role.
-    pub placed: OrdSet<(Scope, RoleId, EligibilityId)>,
+    /// Eligibilities by their role and where they hold.
+    pub placed: OrdMap<(RoleId, Scope, EligibilityId), Arc<Eligibility>>,
     /// When eligibilities made for later begin.
     pub opening: OrdSet<(Time, EligibilityId)>,
     /// Assignments, standing and activated.
@@ -351,7 +351,7 @@ impl State {
             roles: OrdMap::new(),
             rules: OrdMap::new(),
             eligibilities: OrdMap::new(),
-            placed: OrdSet::new(),
+            placed: OrdMap::new(),
             opening: OrdSet::new(),
             assignments: OrdMap::new(),
             held: OrdMap::new(),

@@ -12,8 +12,8 @@ impl State {
         if e.starts > e.changed.unwrap_or(e.made) {
             self.opening.insert((e.starts, e.id));
         }
-        self.placed.insert((e.target.scope(), e.target.role_id(), e.id));
         let e = Arc::new(e);
+        self.placed.insert((e.target.role_id(), e.target.scope(), e.id), e.clone());
         self.hold(e.target.role_id(), e.principal, |h| h.eligibilities.push(e.clone()));
         self.eligibilities.insert(e.id, e);
     }
@@ -25,7 +25,7 @@ impl State {
             take(&mut self.timers, &(end, Timer::EndEligibility(id)));
         }
         take(&mut self.opening, &(e.starts, id));
-        self.placed.remove(&(e.target.scope(), e.target.role_id(), id));
+        self.placed.remove(&(e.target.role_id(), e.target.scope(), id));
         self.let_go(e.target.role_id(), e.principal, |h| h.eligibilities.retain(|x| x.id != id));
         Some(e)
     }

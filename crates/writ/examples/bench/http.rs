@@ -345,7 +345,12 @@ fn encoded(query: &str) -> String {
 }
 
 fn request(target: &str, token: &str) -> Vec<u8> {
-    format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n").into_bytes()
+    // Graph wants the last header for searches and counts.
+    format!(
+        "GET {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+         consistencylevel: eventual\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 fn post(target: &str, token: &str, body: &str) -> Vec<u8> {

@@ -65,19 +65,31 @@ pub fn eligibilities<'a>(
     let roles = pinned::<RoleId>(query, "roleDefinitionId");
     if let Some([scope]) = query.pins("directoryScopeId").as_deref() {
         let Ok(scope) = scope.parse::<Scope>() else { return Ok(Found::of(plain, std::iter::empty())) };
-        let role = roles.as_deref().and_then(|roles| <[RoleId; 1]>::try_from(roles).ok()).map(|[role]| role);
-        let shape = if role.is_some() { plain } else { by(&["roleDefinitionId", schedule]) };
-        let at = ask.seeks(query, &shape)?;
-        let from = match role {
-            Some(role) => (scope, role, EligibilityId(id(&at, 0))),
-            None => (scope, RoleId(id(&at, 0)), EligibilityId(id(&at, 1))),
+        let there = move |role: RoleId, from: EligibilityId| {
+            let there = state.placed.range((role, scope, from)..);
+            there.take_while(move |((r, s, _), _)| (*r, *s) == (role, scope)).map(|(_, e)| &**e)
         };
-        let there = state.placed.range(from..);
-        let there = there.take_while(move |(s, r, _)| *s == scope && role.is_none_or(|role| *r == role));
-        return Ok(Found::of(shape, there.filter_map(|(.., id)| state.eligibilities.get(id).map(|e| &**e))));
+        if let Some([role]) = roles.as_deref() {
+            let from = EligibilityId(id(&ask.seeks(query, &plain)?, 0));
+            return Ok(Found::of(plain, there(*role, from)));
+        }
+        let shape = by(&["roleDefinitionId", schedule]);
+        let at = ask.seeks(query, &shape)?;
+        let (first, from) = (RoleId(id(&at, 0)), EligibilityId(id(&at, 1)));
+        let all = state.roles.range(first..).map(|(role, _)| *role);
+        let rows =
+            all.flat_map(move |role| there(role, if role == first { from } else { EligibilityId::from_u128(0) }));
+        return Ok(Found::of(shape, rows));
     }
     if let Some(roles) = roles {
         let shape = by(&["roleDefinitionId", "principalId", schedule]);
+        if !shape.seekable(query) || ask.counting {
+            // All of them have to be seen: nearest to each other they lie by scope.
+            let first = |role| (role, Scope::Tenant, EligibilityId::from_u128(0));
+            let of = move |role| state.placed.range(first(role)..).take_while(move |((r, ..), _)| *r == role);
+            let rows = roles.into_iter().flat_map(of).map(|(_, e)| &**e);
+            return Ok(Found::of(Shape { sorted: false, ..shape }, rows));
+        }
         let at = ask.seeks(query, &shape)?;
         let (first, from) = (RoleId(id(&at, 0)), PrincipalId(id(&at, 1)));
         let rows = roles.into_iter().filter(move |role| *role >= first).flat_map(move |role| {
@@ -111,7 +123,15 @@ pub fn assignments<'a>(
         return Ok(Found::of(plain, ids.into_iter().filter_map(|id| state.assignments.get(&id).map(|a| &**a))));
     }
     let from = AssignmentId(id(&ask.seeks(query, &plain)?, 0));
-    Ok(Found::of(plain, state.assignments.range(from..).map(|(_, a)| &**a)))
+    // What the filter pins is compared before it is made into what Graph shows.
+    let roles = pinned::<RoleId>(query, "roleDefinitionId");
+    let scopes: Option<Vec<Scope>> =
+        query.pins("directoryScopeId").map(|all| all.iter().filter_map(|scope| scope.parse().ok()).collect());
+    let fits = move |a: &&Assignment| {
+        roles.as_ref().is_none_or(|roles| roles.contains(&a.target.role_id()))
+            && scopes.as_ref().is_none_or(|scopes| scopes.contains(&a.target.scope()))
+    };
+    Ok(Found::of(plain, state.assignments.range(from..).map(|(_, a)| &**a).filter(fits)))
 }
 
 /// The principals whose rows are all that can be shown: those that the filter pins, those that the list is for, and

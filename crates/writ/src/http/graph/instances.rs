@@ -9,7 +9,6 @@ use super::schedules::{assignment_type, member_type};
 use super::targets::{self, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
 use crate::http::problem::Problem;
 use serde_json::Value as Json;
-use writ_core::holds;
 use writ_core::ids::{EligibilityId, PrincipalId};
 use writ_core::may::Query;
 use writ_core::state::{Assignment, Eligibility};
@@ -92,17 +91,17 @@ fn assignment_id(moment: &Moment, a: &Assignment) -> String {
     ids::assignment(a.principal, a.target, second)
 }
 
-/// Whether an eligibility can be used now.
+/// Whether an eligibility can be used now. Whoever holds one is there; they may be disabled.
 fn usable(moment: &Moment, e: &Eligibility) -> bool {
     e.in_window(moment.now)
-        && holds::enabled(&moment.state, e.principal)
+        && !moment.state.disabled.contains(&e.principal)
         && moment.state.roles.get(&e.target.role_id()).is_some_and(|r| r.enabled)
 }
 
 /// Whether an assignment is in force now.
 fn in_force(moment: &Moment, a: &Assignment) -> bool {
     a.in_window(moment.now)
-        && holds::enabled(&moment.state, a.principal)
+        && !moment.state.disabled.contains(&a.principal)
         && moment.state.roles.get(&a.target.role_id()).is_some_and(|r| r.enabled)
 }
 

@@ -4,6 +4,7 @@
 
 use super::ask::Moment;
 use super::body::Fields;
+use super::odata::value::Value;
 use super::odata::{Entity, Kind, Property, Row};
 use crate::http::problem::{Problem, shown};
 use serde_json::{Value as Json, json};
@@ -175,29 +176,45 @@ impl Row for RuleRow<'_> {
     }
 
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+
+    fn value(&self, property: &str) -> Value<'_> {
         let (id, _, caller, level) = RULES[self.number];
         let a = &self.rules.activation;
         match property {
-            "id" => json!(id),
-            "target" => json!({
-                "caller": caller, "operations": ["all"], "level": level,
-                "inheritableSettings": [], "enforcedSettings": [],
-            }),
-            "isExpirationRequired" => json!(self.side().is_none_or(|s| s.expiration_required)),
-            "maximumDuration" => json!(self.side().map_or(a.span_max, |s| s.span_max)),
-            "enabledRules" => self.enabled_rules(),
-            "setting" => self.setting(),
-            "isEnabled" => json!(a.context.enabled),
-            "claimValue" => json!(a.context.claim),
-            "notificationType" => json!("Email"),
-            "recipientType" => json!(id.split('_').nth(1)),
-            "notificationLevel" => json!(self.notification().map_or("All", |n| n.level.as_str())),
-            "isDefaultRecipientsEnabled" => json!(self.notification().is_none_or(|n| n.default_recipients)),
-            "notificationRecipients" => {
-                let all = self.notification().map(|n| n.recipients.iter().map(Personal::shown).collect::<Vec<_>>());
-                json!(all.unwrap_or_default())
-            }
-            _ => Json::Null,
+            "id" => id.into(),
+            "target" => Value::Raw(target(caller, level)),
+            "isExpirationRequired" => self.side().is_none_or(|s| s.expiration_required).into(),
+            "maximumDuration" => self.side().map_or(a.span_max, |s| s.span_max).into(),
+            "enabledRules" => self.enabled_rules().into(),
+            "setting" => self.setting().into(),
+            "isEnabled" => a.context.enabled.into(),
+            "claimValue" => json!(a.context.claim).into(),
+            "notificationType" => "Email".into(),
+            "recipientType" => id.split('_').nth(1).into(),
+            "notificationLevel" => self.notification().map_or("All", |n| n.level.as_str()).into(),
+            "isDefaultRecipientsEnabled" => self.notification().is_none_or(|n| n.default_recipients).into(),
+            "notificationRecipients" => match self.notification() {
+                None => Value::Raw("[]"),
+                Some(n) => json!(n.recipients.iter().map(Personal::shown).collect::<Vec<_>>()).into(),
+            },
+            _ => Value::Null,
+        }
+    }
+}
+
+/// A rule's target, which follows from its caller and level.
+fn target(caller: &str, level: &str) -> &'static str {
+    match (caller, level) {
+        ("Admin", "Eligibility") => {
+            r#"{"caller":"Admin","operations":["all"],"level":"Eligibility","inheritableSettings":[],"enforcedSettings":[]}"#
+        }
+        ("Admin", _) => {
+            r#"{"caller":"Admin","operations":["all"],"level":"Assignment","inheritableSettings":[],"enforcedSettings":[]}"#
+        }
+        _ => {
+            r#"{"caller":"EndUser","operations":["all"],"level":"Assignment","inheritableSettings":[],"enforcedSettings":[]}"#
         }
     }
 }

@@ -91,7 +91,10 @@ fn at(path: &Path, from: From<'_>, ask: impl FnOnce(&Value<'_>) -> bool) -> bool
 
 fn in_row(row: &dyn Row, path: &Path, ask: impl FnOnce(&Value<'_>) -> bool) -> bool {
     let Some((first, rest)) = path.steps.split_first() else { return ask(&Value::Null) };
-    let value = row.value(first);
+    let value = match row.value(first) {
+        Value::Raw(text) => Value::Json(Value::Raw(text).into_json()),
+        value => value,
+    };
     if rest.is_empty() {
         return ask(&value);
     }

@@ -31,6 +31,8 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     /// Anything else: objects, lists.
     Json(Json),
+    /// The same, when it is always the same: its JSON as it is written.
+    Raw(&'static str),
 }
 
 macro_rules! from {
@@ -91,6 +93,7 @@ impl Value<'_> {
             Value::Guid(id) => Json::String(id.to_string()),
             Value::Text(text) => Json::String(text.into_owned()),
             Value::Json(json) => json,
+            Value::Raw(text) => serde_json::from_str(text).unwrap_or_default(),
         }
     }
 
@@ -120,6 +123,7 @@ impl Value<'_> {
             Value::Span(s) => out.extend_from_slice(format!("\"{s}\"").as_bytes()),
             Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
             Value::Json(json) => out.extend_from_slice(json.to_string().as_bytes()),
+            Value::Raw(text) => out.extend_from_slice(text.as_bytes()),
         }
     }
 }
@@ -176,6 +180,7 @@ impl Key {
             (Kind::Text, Value::Text(text)) => Key::Text(text.to_lowercase()),
             (_, Value::Text(text)) => Key::Text(text.clone().into_owned()),
             (kind, Value::Json(json)) => Key::read(kind, json),
+            (kind, Value::Raw(text)) => Key::read(kind, &serde_json::from_str(text).unwrap_or_default()),
         }
     }
 
@@ -274,6 +279,7 @@ mod tests {
             "a \"quoted\"\n\u{1}text".into(),
             "plain é".into(),
             Json::from(vec![1, 2]).into(),
+            Value::Raw(r#"{"a":["b"]}"#),
             Scope::Tenant.into(),
             Scope::Object(id).into(),
         ] {
