@@ -4,6 +4,7 @@
 //! Always: a part that cannot start stops the start, with a sentence for the operator; what was asked before the end is
 //! finished, and what comes after it is turned away.
 
+mod connections;
 pub mod tenant;
 
 use crate::config::{Settings, Tls};
@@ -16,7 +17,10 @@ use crate::http::router::{App, router};
 use crate::identity::Identity;
 use crate::store::Fault;
 use crate::vault::{Expected, Key, Kind, VaultError};
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use connections::{HEADERS_MAX, Places};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +29,10 @@ use zeroize::Zeroizing;
 
 /// How long requests that run may go on after the server was told to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
+/// How many requests one HTTP/2 connection may have open at once.
+const STREAMS_MAX: u32 = 64;
+/// The longest head of a request over HTTP/2, in bytes.
+const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 /// How often what has expired is collected.
 const TEND_EVERY: Duration = Duration::from_secs(60);
 
@@ -87,14 +95,17 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
     };
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = axum_server::Handle::new();
-    let (door_handle, refused) = (handle.clone(), taken);
+    let places = Places::new(settings.behind_proxy);
+    let server = axum_server::from_tcp(listener).map_err(taken)?.handle(handle.clone());
     let door = match tls {
         Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listener, tls).map_err(refused)?.handle(door_handle);
+            let mut server = server.acceptor(RustlsAcceptor::new(tls).acceptor(places));
+            patient(server.http_builder(), HEADERS_MAX);
             tokio::spawn(server.serve(service))
         }
         None => {
-            let server = axum_server::from_tcp(listener).map_err(refused)?.handle(door_handle);
+            let mut server = server.acceptor(places);
+            patient(server.http_builder(), HEADERS_MAX);
             tokio::spawn(server.serve(service))
         }
     };
@@ -142,6 +153,15 @@ pub async fn told_to_end() -> Result<(), Fault> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// How long requests may take to arrive, and how much of one connection's work is done at once.
+fn patient(http: &mut Builder<TokioExecutor>, headers: Duration) {
+    http.http1().timer(TokioTimer::new()).header_read_timeout(headers);
+    // Whoever keeps an HTTP/2 connection open is asked now and then whether they are still there.
+    let (every, within) = (Some(Duration::from_secs(30)), Duration::from_secs(20));
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(every).keep_alive_timeout(within);
+    http.http2().max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEADERS_BYTES_MAX);
 }
 
 async fn certificate(tls: &Tls) -> Result<RustlsConfig, Fault> {
