@@ -78,6 +78,15 @@ impl Limits {
 
     fn read_at(path: &Path, owner: u32) -> Result<Self, String> {
         let shown = path.display();
+        // Whoever can write to the folder can put another file in this one's place, or take it away.
+        if let Some(facts) = path.parent().and_then(|folder| folder.metadata().ok())
+            && (facts.uid() != owner || facts.mode() & 0o022 != 0)
+        {
+            let folder = path.parent().unwrap_or(path).display();
+            return Err(format!(
+                "{folder} could be changed by others than root; run `chown root: {folder}; chmod 755 {folder}`"
+            ));
+        }
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
@@ -90,7 +99,14 @@ impl Limits {
             ));
         }
         let mut text = String::new();
-        (&mut file).take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| format!("cannot read {shown}: {e}"))?;
+        (&mut file)
+            .take(FILE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(|e| format!("cannot read {shown}: {e}"))?;
+        // Half of the file would be fewer limits.
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(format!("{shown} is longer than {} KiB; make it shorter", FILE_BYTES_MAX / 1024));
+        }
         Self::parse(&text).map_err(|why| format!("{shown}: {why}"))
     }
 
@@ -192,5 +208,13 @@ mod tests {
             assert_eq!(Limits::read_at(&path, me).is_ok(), good, "{mode:o}");
         }
         assert!(Limits::read_at(&path, me + 1).is_err(), "somebody else's file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        std::fs::write(&path, "#".repeat(70_000)).unwrap();
+        assert!(Limits::read_at(&path, me).unwrap_err().contains("longer"), "no half of a file is believed");
+        std::fs::remove_file(&path).unwrap();
+        for (mode, good) in [(0o755, true), (0o775, false), (0o777, false)] {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(Limits::read_at(&path, me).is_ok(), good, "a folder in which others can replace it: {mode:o}");
+        }
     }
 }

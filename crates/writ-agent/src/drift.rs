@@ -2,7 +2,8 @@
 //! It reports; it never deletes or changes anybody's file.
 
 use crate::accounts::{Passwd, UID_MIN};
-use crate::places::{DROP_IN, GROUP, PASSWD, SUDOERS, SUDOERS_DIR};
+use crate::install;
+use crate::places::{GROUP, PASSWD, SUDOERS, SUDOERS_DIR};
 use crate::tree::{Member, Tree};
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +21,7 @@ pub fn drift(orders: &[u32]) -> Vec<Drift> {
     let passwd = Passwd::parse(&fs::read_to_string(PASSWD).unwrap_or_default());
     let groups = fs::read_to_string(GROUP).unwrap_or_default();
     for path in files() {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = text_of(&path) else { continue };
         let place = path.display().to_string();
         if let Some(uid) = our_uid(&path) {
             if !orders.contains(&uid) {
@@ -62,7 +63,7 @@ fn files() -> Vec<PathBuf> {
         if files.len() >= FILES_MAX || files.contains(&path) {
             continue;
         }
-        if let Ok(text) = fs::read_to_string(&path) {
+        if let Ok(text) = text_of(&path) {
             for (dir, named) in includes(&text) {
                 let named = if named.is_absolute() { named } else { Path::new("/etc").join(named) };
                 match (dir, fs::read_dir(&named)) {
@@ -87,9 +88,12 @@ fn sudo_reads(path: &Path) -> bool {
 }
 
 fn our_uid(path: &Path) -> Option<u32> {
-    (path.parent() == Some(Path::new(SUDOERS_DIR)))
-        .then(|| path.file_name()?.to_str()?.strip_prefix(DROP_IN)?.parse().ok())
-        .flatten()
+    (path.parent() == Some(Path::new(SUDOERS_DIR))).then(|| install::uid_of(path.file_name()?.to_str()?)).flatten()
+}
+
+/// A file's text. A byte that is no UTF-8 is nothing to sudo, and must not hide a file from us.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 fn include(line: &str) -> Option<(bool, PathBuf)> {

@@ -17,6 +17,13 @@ pub fn drop_in(uid: u32) -> PathBuf {
     Path::new(SUDOERS_DIR).join(format!("{DROP_IN}{uid}"))
 }
 
+/// The uid whose drop-in has this name. One spelling only: `writ-01001` and `writ-+1001` are somebody else's files, and a
+/// file that passed for ours would be one that nobody looks at.
+pub fn uid_of(name: &str) -> Option<u32> {
+    let uid: u32 = name.strip_prefix(DROP_IN)?.parse().ok()?;
+    (format!("{DROP_IN}{uid}") == name).then_some(uid)
+}
+
 /// Makes this text the drop-in of this uid, unless it is already. Returns whether anything changed.
 pub fn put(uid: u32, text: &str) -> Result<bool, String> {
     let path = drop_in(uid);
@@ -60,14 +67,19 @@ pub fn present() -> Result<(Vec<u32>, Vec<PathBuf>), String> {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(uid) = name.strip_prefix(DROP_IN).and_then(|uid| uid.parse().ok()) {
+        if let Some(uid) = uid_of(&name) {
             uids.push(uid);
-        } else if name.strip_prefix('.').is_some_and(|name| name.starts_with(DROP_IN) && name.ends_with(".new")) {
+        } else if is_leftover(&name) {
             leftovers.push(entry.path());
         }
     }
     uids.sort_unstable();
     Ok((uids, leftovers))
+}
+
+/// Whether this is the name of a drop-in of ours that was not finished.
+pub fn is_leftover(name: &str) -> bool {
+    name.strip_prefix('.').and_then(|name| uid_of(name.strip_suffix(".new")?)).is_some()
 }
 
 /// Whether visudo passes everything that sudo reads.
@@ -86,4 +98,23 @@ fn complaint(judged: Result<crate::program::Said, String>) -> Option<String> {
 fn is_ours(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file() && facts.uid() == 0 && facts.mode() & 0o7777 == MODE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_as_we_write_them_are_ours() {
+        assert_eq!(uid_of("writ-1001"), Some(1001));
+        assert!(is_leftover(".writ-1001.new"));
+        for name in
+            ["writ-01001", "writ-+1001", "writ- 1001", "writ-", "writ-x", "writ-1001~", "WRIT-1001", "writ-4294967296"]
+        {
+            assert_eq!(uid_of(name), None, "{name}");
+        }
+        for name in [".writ-01.new", ".writ-.new", "writ-1001.new", ".writ-1001", ".writ-1001.new.new"] {
+            assert!(!is_leftover(name), "{name}");
+        }
+    }
 }

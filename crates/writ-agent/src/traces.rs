@@ -2,7 +2,8 @@
 //! It proves nothing and undoes nothing: full root can hide better than this. It names what people should look at.
 
 use crate::files;
-use crate::places::{DROP_IN, RUN_DIR, SUDOERS_DIR};
+use crate::install::{is_leftover, uid_of};
+use crate::places::{RUN_DIR, SUDOERS_DIR};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -106,7 +107,7 @@ fn look(path: &Path, depth: usize, prints: &mut BTreeMap<String, Print>) {
     let Ok(facts) = fs::symlink_metadata(path) else { return };
     let shown = path.display().to_string();
     let ours = shown.strip_prefix(SUDOERS_DIR).and_then(|rest| rest.strip_prefix('/'));
-    if prints.len() >= FILES_MAX || ours.is_some_and(|name| name.trim_start_matches('.').starts_with(DROP_IN)) {
+    if prints.len() >= FILES_MAX || ours.is_some_and(|name| uid_of(name).is_some() || is_leftover(name)) {
         return;
     }
     if facts.is_dir() {

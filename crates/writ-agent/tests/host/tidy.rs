@@ -73,6 +73,34 @@ fn rights_given_by_hand_are_reported_and_stay() {
     assert!(scene.sandbox.said("carol", &["sudo", "-n", "id"]).is_ok(), "and works as before");
 }
 
+/// Full root may leave a rule behind under a name that looks like ours, or with a byte in it that is no text.
+#[test]
+fn no_name_and_no_byte_hides_a_rule_made_by_hand() {
+    let mut scene = Scene::enrolled("fin-49");
+    let rule = "ben ALL=(root) NOPASSWD: ALL";
+    for (name, text) in
+        [("writ-01002", rule.to_owned()), ("writ-+1003", rule.to_owned()), ("latin", format!("# caf\\351\\n{rule}"))]
+    {
+        scene.sh(&format!("printf '{text}\\n' > '/etc/sudoers.d/{name}'; chmod 440 '/etc/sudoers.d/{name}'"));
+    }
+    assert!(scene.sudo_works("ben"), "sudo reads them all");
+    scene.start();
+    let report = scene.hears(|report| !report.drift.is_empty());
+    let places: Vec<&str> = report.drift.iter().map(|d| d.place.as_str()).collect();
+    assert_eq!(places, ["/etc/sudoers.d/latin", "/etc/sudoers.d/writ-+1003", "/etc/sudoers.d/writ-01002"]);
+    assert!(report.drift.iter().all(|d| d.text == "ben: NOPASSWD: ALL"), "{:?}", report.drift);
+    // And what appears while somebody is administrator is named when they no longer are.
+    let grant = grant(1, "ana", 600);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    scene.sh("printf 'ben ALL=(root) ALL\\n' > /etc/sudoers.d/writ-01001; chmod 440 /etc/sudoers.d/writ-01001");
+    scene.server.order(2, &[]);
+    let left = |report: &Report| {
+        report.notices.iter().any(|n| n.kind == "left_behind" && n.told.contains("/etc/sudoers.d/writ-01001 is new"))
+    };
+    scene.hears(left);
+}
+
 #[test]
 fn a_rule_that_somebody_changed_is_put_back() {
     let scene = Scene::running("fin-44");
