@@ -240,6 +240,12 @@ fn an_altered_checkpoint_is_found() {
         let found = verify(&lines, &[]).unwrap_err();
         assert!(matches!(found.place, Place::Checkpoint(5)), "{found}");
     }
+    // One more signature, of whoever likes: the log's own still fits, and the line is not the one that Writ wrote.
+    let stranger = Checkpoint::new(tenant(), Frontier::new().head()).sign(&SigningKey::from_bytes(&[9; 32]));
+    let more = format!("{}{}\n", log.checkpoint(5), stranger.lines().last().unwrap());
+    let mut lines = log.export();
+    lines[6] = checkpoint_line(&more);
+    assert_eq!(verify(&lines, &[]).unwrap_err().wrong, Wrong::CheckpointExtra);
     // A good checkpoint, in the wrong place or given twice.
     let mut lines = log.lines(&[3, 5]);
     lines.swap(3, 4);

@@ -187,6 +187,9 @@ fn the_name_on_an_emergency_accounts_paper_is_not_changed() {
     assert!(s.state.user_named("emergency-1@northwind.example").is_some());
     let same = rename(&s, Some("Break glass"), Some("EMERGENCY-1@northwind.example"));
     s.by("dana", same).expect("its shown name, and the same user principal name in other letters");
+    let emergency = s.state.user_named("emergency-1@northwind.example").expect("it").id;
+    let join = Command::AddMember { group: s.id("security"), member: emergency };
+    assert!(matches!(s.by("dana", join), Err(Refusal::Conflict { .. })), "and it stands alone");
 }
 
 #[test]

@@ -81,6 +81,52 @@ async fn a_snapshot_that_the_log_does_not_continue_is_not_believed() {
     assert!(!engine.state().principals.contains_key(&ANA));
 }
 
+/// Whoever can write to the folder, and nothing else, tries to make Ana an administrator by the snapshot.
+#[tokio::test]
+async fn a_snapshot_that_somebody_altered_gives_nobody_anything() {
+    use sha2::{Digest, Sha256};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let mut house = House::new();
+    house.snapshot = Some(path.clone());
+    let engine = house.with_ana().await;
+    engine.stop().await;
+    let good = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+    let honest = house.replayed().await;
+    assert!(good.contains("ana@northwind.example"));
+    // The text of the state, with or without its hash in the title made to fit; the title, the signature, the form.
+    let renamed = good.replace("ana@northwind.example", "eve@northwind.example");
+    let hash = |text: &str| {
+        let body = text.splitn(3, '\n').nth(2).unwrap();
+        hex::encode(Sha256::digest(body))
+    };
+    let fitted = renamed.replace(&hash(&good), &hash(&renamed));
+    assert_ne!(fitted, renamed);
+    let signature = good.lines().nth(1).unwrap();
+    let other_key = SigningKey::from_bytes(&[66; 32]);
+    let title = fitted.lines().next().unwrap();
+    let forged = hex::encode(
+        ed25519_dalek::Signer::sign(&other_key, &[b"writ snapshot\n", title.as_bytes()].concat()).to_bytes(),
+    );
+    for (what, text) in [
+        ("the state was changed", renamed.clone()),
+        ("and its hash", fitted.clone()),
+        ("and it was signed by another key", fitted.replace(signature, &forged)),
+        ("cut off", good[..good.len() / 2].to_owned()),
+        ("empty", String::new()),
+        ("no text", "\n\n\n".to_owned()),
+        ("deep", format!("{}\n{signature}\n{}", good.lines().next().unwrap(), "[".repeat(200_000))),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let engine = house.open().await;
+        assert!(*engine.state() == honest, "{what}");
+        // Dropped and not stopped: the next start finds what was written here.
+        drop(engine);
+    }
+    std::fs::write(&path, good).unwrap();
+    assert!(*house.open().await.state() == honest);
+}
+
 #[tokio::test]
 async fn a_log_that_was_changed_or_is_of_a_newer_writ_stops_the_start() {
     let newer = |entry: &mut writ_core::log::Entry| {
@@ -105,6 +151,21 @@ async fn a_log_that_was_changed_or_is_of_a_newer_writ_stops_the_start() {
     });
     let why = Engine::start(house.start()).await.map(|_| ()).unwrap_err().to_string();
     assert!(why.contains("the log was changed"), "{why}");
+
+    // An entry added, the head made to fit: only the log's own key could have signed it.
+    let house = House::new();
+    let engine = house.founded().await;
+    engine.by(DANA, create(1)).await.unwrap();
+    engine.stop().await;
+    let mut forged = house.store.read(0, 1000).await.unwrap().pop().unwrap();
+    let text = String::from_utf8(forged.bytes.clone()).unwrap();
+    let next = forged.seq + 1;
+    forged.bytes = text.replacen(&format!("\"seq\":{}", forged.seq), &format!("\"seq\":{next}"), 1).into_bytes();
+    assert_ne!(forged.bytes, text.as_bytes());
+    forged.seq = next;
+    house.log.forge(forged);
+    let why = Engine::start(house.start()).await.map(|_| ()).unwrap_err().to_string();
+    assert!(why.contains("the newest checkpoint is over"), "{why}");
 
     let house = House::new();
     house.founded().await.stop().await;

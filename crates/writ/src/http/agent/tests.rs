@@ -66,6 +66,8 @@ async fn only_the_enrolled_key_gets_in_once_per_request_and_only_now() {
     assert_eq!(status(&app, Request::get(path).body(Body::empty()).expect("request")).await, 401, "nobody");
     let late = MORNING.before(Span::from_minutes(6));
     assert_eq!(status(&app, ask(5, late).request("GET", path, "", "")).await, 401, "an old request");
+    let ahead = MORNING + Span::from_minutes(6);
+    assert_eq!(status(&app, ask(5, ahead).request("GET", path, "", "")).await, 401, "one made for later");
     assert_eq!(
         status(&app, ask(6, MORNING.before(Span::from_seconds(1))).request("GET", path, "", "")).await,
         401,
@@ -73,6 +75,11 @@ async fn only_the_enrolled_key_gets_in_once_per_request_and_only_now() {
     );
     assert_eq!(status(&app, ask(7, MORNING).request("POST", REPORTS_PATH, "{}", "{\"a\":1}")).await, 401, "altered");
     assert_eq!(status(&app, ask(8, MORNING).request("POST", REPORTS_PATH, "{}", "{}")).await, 400, "no report");
+
+    clock.advance(Span::from_minutes(6));
+    let kept = ask(10, MORNING).request("GET", path, "", "");
+    assert_eq!(status(&app, kept).await, 401, "kept back, never sent before, and too old now");
+    assert_eq!(status(&app, ask(10, engine.now()).request("GET", path, "", "")).await, 200, "made now it is good");
 
     let remove = writ_core::command::Command::RemoveHost { host };
     engine.submit(remove, crate::connectors::hosts::tests::dana(&engine)).await.expect("removed");
