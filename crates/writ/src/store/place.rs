@@ -1,14 +1,15 @@
 //! A tenant's folder on disk, `DATA_DIR/<tenant>`, with the one database file in it that holds log and vault.
 //! It never reads or writes rows itself.
 //!
-//! Always: one process at a time serves a folder; every connection that it opens syncs each commit
-//! (`synchronous=FULL`) and overwrites what is deleted (`secure_delete`), as read back from the live connection.
+//! Always: nobody but this process's own user can read or change what is in it; one process at a time serves a folder;
+//! every connection that it opens syncs each commit (`synchronous=FULL`) and overwrites what is deleted
+//! (`secure_delete`), as read back from the live connection.
 
 use super::Fault;
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,7 @@ impl Place {
         let dir = data.join(tenant.to_string());
         let failed = |e: std::io::Error| Fault(format!("cannot use {}: {e}", dir.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+        owned(data, &dir)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -133,6 +135,25 @@ pub fn connect_to_read(data: &Path, tenant: TenantId) -> Result<Connection, Faul
     Ok(connection)
 }
 
+/// Whether nobody else can put files of their own in the place of ours: with another seal key or another log, they would
+/// decide who may do what.
+fn owned(data: &Path, dir: &Path) -> Result<(), Fault> {
+    let facts = |at: &Path| at.metadata().map_err(|e| Fault(format!("cannot use {}: {e}", at.display())));
+    let (data_facts, dir_facts) = (facts(data)?, facts(dir)?);
+    let open = |at: &Path, to: &str| {
+        let at = at.display();
+        Err(Fault(format!("others could change what is in {at}; run: chown \"$(id -u)\" {at}; chmod {to} {at}")))
+    };
+    let sticky = data_facts.mode() & 0o1000 != 0;
+    if data_facts.mode() & 0o002 != 0 && !sticky {
+        return open(data, "o-w");
+    }
+    if dir_facts.uid() != rustix::process::geteuid().as_raw() || dir_facts.mode() & 0o022 != 0 {
+        return open(dir, "700");
+    }
+    Ok(())
+}
+
 /// Reads back what the connection really does: a pragma that was not understood is silently ignored by SQLite.
 fn assert_durable(connection: &Connection) -> Result<(), Fault> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
@@ -179,6 +200,32 @@ mod tests {
         assert!(Place::hold(data.path(), TenantId::from_u128(8)).is_ok(), "another tenant is another folder");
         drop(first);
         assert!(Place::hold(data.path(), TENANT).is_ok());
+    }
+
+    #[test]
+    fn nobody_else_reads_or_changes_what_is_in_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let data = tempfile::tempdir().unwrap();
+        let place = Place::hold(data.path(), TENANT).unwrap();
+        let connection = place.connect().unwrap();
+        connection.execute_batch("CREATE TABLE x (y); INSERT INTO x VALUES (1)").unwrap();
+        let mode = |at: &Path| at.metadata().unwrap().mode() & 0o777;
+        assert_eq!(mode(place.dir()), 0o700);
+        let files: Vec<PathBuf> = std::fs::read_dir(place.dir()).unwrap().map(|f| f.unwrap().path()).collect();
+        assert!(files.len() >= 4, "lock, database, its log and its index: {files:?}");
+        assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+        drop((connection, place));
+        let dir = data.path().join(TENANT.to_string());
+        for (at, bad, good) in
+            [(dir.as_path(), 0o770, 0o700), (dir.as_path(), 0o707, 0o750), (data.path(), 0o777, 0o755)]
+        {
+            let set = |mode| std::fs::set_permissions(at, std::fs::Permissions::from_mode(mode)).unwrap();
+            set(bad);
+            let why = Place::hold(data.path(), TENANT).map(|_| ()).unwrap_err().0;
+            assert!(why.contains("others could change") && why.contains("chmod"), "{why}");
+            set(good);
+            assert!(Place::hold(data.path(), TENANT).is_ok());
+        }
     }
 
     #[test]
