@@ -134,9 +134,14 @@ impl Clock {
 
     /// Whether new power may be given.
     pub fn health(&self) -> ClockHealth {
+        self.look().1
+    }
+
+    /// Now, and whether new power may be given: one look at the clock.
+    pub fn look(&self) -> (Time, ClockHealth) {
         let mut reckoning = self.0.reckoning.lock();
-        reckoning.now(self.0.source.sighting());
-        reckoning.health
+        let now = reckoning.now(self.0.source.sighting());
+        (now, reckoning.health)
     }
 
     /// Starts over after the log was read: time goes on from the last entry when the wall clock is behind it.

@@ -5,7 +5,9 @@
 //! Always: nothing is in force or answered before it is in the durable log. Readers see whole commits only, and
 //! never wait for the writer.
 
+mod draft;
 mod entropy;
+mod flight;
 mod replay;
 mod snapshot;
 #[cfg(test)]
@@ -23,11 +25,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer, Context, Decision, decide};
-use writ_core::ids::{Seq, TenantId};
+use writ_core::ids::{Seq, TenantId, Uuid};
 use writ_core::log::checkpoint::{LogKey, SigningKey};
 use writ_core::log::{Frontier, Head};
 use writ_core::refusal::Refusal;
 use writ_core::state::State;
+use writ_core::time::Time;
 use zeroize::Zeroizing;
 
 pub use entropy::fresh_id;
@@ -199,7 +202,7 @@ impl Engine {
     }
 
     /// Writ's time.
-    pub fn now(&self) -> writ_core::time::Time {
+    pub fn now(&self) -> Time {
         self.shared.clock.now()
     }
 
@@ -211,7 +214,7 @@ impl Engine {
     /// What a decision about this caller may know besides the state, now.
     pub fn context(&self, caller: &Caller) -> Context {
         let ids = [fresh_id(), fresh_id(), fresh_id(), fresh_id()];
-        self.shared.context(caller.clone(), ids)
+        self.shared.context(caller.clone(), |_| ids)
     }
 
     /// Size and root of the log as of the newest commit.
@@ -245,7 +248,8 @@ impl Engine {
 }
 
 impl Shared {
-    fn context(&self, caller: Caller, ids: [writ_core::ids::Uuid; 4]) -> Context {
-        Context { now: self.clock.now(), ids, caller, clock_doubt: self.clock.health().doubt() }
+    fn context(&self, caller: Caller, ids: impl FnOnce(Time) -> [Uuid; 4]) -> Context {
+        let (now, health) = self.clock.look();
+        Context { now, ids: ids(now), caller, clock_doubt: health.doubt() }
     }
 }

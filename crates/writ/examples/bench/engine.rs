@@ -36,7 +36,7 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
 
     let title = format!("Durable activations: {} people, {CALLERS} callers", count(PEOPLE as f64));
     let columns =
-        ["what", "a second", "median", "p99", "CPU of the writer", "of SQLite, 64 rows", "of SQLite, one row"];
+        ["what", "a second", "median", "p99", "CPU: deciding + appending", "of SQLite, 64 rows", "of SQLite, one row"];
     report.section(&title, &columns);
     for approval in [false, true] {
         runtime.block_on(bench.rules(approval))?;
@@ -45,9 +45,11 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
         for _ in 0..ROUNDS {
             ones.push(sqlite.rows_per_second(1, LIMIT_ROUND)?);
             batches.push(sqlite.rows_per_second(64, LIMIT_ROUND)?);
-            let (begun, worked) = (Instant::now(), writer_worked()?);
+            let (begun, before) = (Instant::now(), worked()?);
             let times = runtime.block_on(bench.everybody(if approval { Step::Approved } else { Step::Activate }))?;
-            work.push((writer_worked()? - worked).as_secs_f64() / times.count() as f64);
+            let each = |from: Duration, to: Duration| (to - from).as_secs_f64() / times.count() as f64;
+            let (decided, appended) = worked()?;
+            work.push((each(before.0, decided), each(before.1, appended)));
             rates.push(times.count() as f64 / begun.elapsed().as_secs_f64());
             all.join(times);
             runtime.block_on(bench.everybody(Step::GiveUp))?;
@@ -59,7 +61,7 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
             count(rate),
             span(all.within(0.5)),
             span(all.within(0.99)),
-            span(Duration::from_secs_f64(middle(work))),
+            format!("{} + {}", middle_of(&work, |one| one.0), middle_of(&work, |one| one.1)),
             format!("{:.2} × {}", rate / batch, count(batch)),
             format!("{:.1} × {}", rate / one, count(one)),
         ]);
@@ -91,16 +93,25 @@ fn starts(report: &mut Report, runtime: &Runtime, place: &Place, key: &SigningKe
     Ok(())
 }
 
-/// How long the engine's own thread has run so far: other work on the machine does not count.
-fn writer_worked() -> Result<Duration, Failed> {
+fn middle_of(work: &[(f64, f64)], which: impl Fn(&(f64, f64)) -> f64) -> String {
+    span(Duration::from_secs_f64(middle(work.iter().map(which).collect())))
+}
+
+/// How long the engine's two threads have run so far, the one that decides and the one that appends: other work on the
+/// machine does not count.
+fn worked() -> Result<(Duration, Duration), Failed> {
+    let (mut deciding, mut appending) = (None, None);
     for task in std::fs::read_dir("/proc/self/task")? {
         let task = task?.path();
-        if std::fs::read_to_string(task.join("comm"))?.trim() == "engine" {
-            let told = std::fs::read_to_string(task.join("schedstat"))?;
-            return Ok(Duration::from_nanos(told.split(' ').next().unwrap_or_default().parse()?));
-        }
+        let which = match std::fs::read_to_string(task.join("comm"))?.trim() {
+            "engine" => &mut deciding,
+            "engine-append" => &mut appending,
+            _ => continue,
+        };
+        let told = std::fs::read_to_string(task.join("schedstat"))?;
+        *which = Some(Duration::from_nanos(told.split(' ').next().unwrap_or_default().parse()?));
     }
-    Err("the engine's thread was not found".into())
+    deciding.zip(appending).ok_or("the engine's threads were not found".into())
 }
 
 async fn hash_all(store: &Store) -> Result<u64, Failed> {

@@ -265,7 +265,7 @@ async fn commands_that_wait_together_share_one_append() {
     while engine.queue.max_capacity() == engine.queue.capacity() {
         tokio::task::yield_now().await;
     }
-    // All of them are queued, or in the one round that waits for the store.
+    // All of them are queued, on their way to the store, or decided to follow.
     for _ in 0..BATCH_MAX * 2 {
         tokio::task::yield_now().await;
     }
@@ -283,7 +283,8 @@ async fn the_queue_is_bounded_and_says_so() {
     let engine = house.founded().await;
     let hold = house.log.pause();
     let mut waiting = tokio::task::JoinSet::new();
-    for n in 0..(QUEUE_MAX + 2 * BATCH_MAX) as u128 {
+    // As many again as may be on their way to the store, and decided to follow.
+    for n in 0..(QUEUE_MAX + 3 * BATCH_MAX) as u128 {
         let engine = engine.clone();
         waiting.spawn(async move { engine.by(DANA, create(n)).await });
     }

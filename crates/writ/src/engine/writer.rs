@@ -1,32 +1,31 @@
-//! The writer: one thread that takes commands in order and turns them into commits.
-//! It never answers before the commit is durable, and never patches a state back: a failed commit drops the draft.
+//! The writer: one thread that takes commands in order and turns them into commits. While one commit is on its way to
+//! the disk, it decides the commands of the next on the state that the first will lead to.
+//! It never answers before the commit is durable, and never patches a state back: when a commit fails, what was decided
+//! on top of it is decided anew on what is published.
 //!
-//! Always: what is published is what the log holds. After a lost answer the log is read before anybody is
-//! answered; after a failed sync nothing more is written.
+//! Always: what is published is what the log holds. One commit is on its way at a time. After a lost answer the log is
+//! read before anybody is answered; after a failed sync nothing more is written.
 
+use super::draft::{Draft, Pending};
 use super::entropy::Entropy;
+use super::flight::{Flight, Landed, Runway};
 use super::{BATCH_MAX, DUE_MAX, Done, LastWords, Live, SNAPSHOT_EVERY, Shared, Start, Wrong, replay, snapshot};
 use crate::clock::Clock;
 use crate::store::{AppendError, Fault, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use writ_core::command::{Caller, Command};
-use writ_core::decide::{Answer, decide};
 use writ_core::due;
-use writ_core::event::Event;
-use writ_core::ids::{PrincipalId, Seq, TenantId};
-use writ_core::log::checkpoint::{Checkpoint, SigningKey};
-use writ_core::log::{Actor, Cause, Entry, Envelope, Frontier, Head, seal};
-use writ_core::personal::Personal;
+use writ_core::ids::{PrincipalId, Seq};
+use writ_core::log::checkpoint::SigningKey;
+use writ_core::log::{Frontier, Head};
 use writ_core::refusal::Refusal;
-use writ_core::state::{Meta, State};
-use writ_core::time::{Span, Time};
-
-/// The version of every kind of event so far.
-const EVENT_FORM: u16 = 1;
+use writ_core::state::State;
+use writ_core::time::Span;
 
 /// How long the writer sleeps at most, so that a corrected clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(10);
@@ -51,9 +50,9 @@ pub(super) enum Job {
 }
 
 pub(super) struct Carry {
-    command: Command,
-    caller: Caller,
-    reply: Reply,
+    pub(super) command: Command,
+    pub(super) caller: Caller,
+    pub(super) reply: Reply,
 }
 
 impl Job {
@@ -75,7 +74,7 @@ pub(super) fn spawn(
         .map_err(|e| Fault(format!("cannot start the engine: {e}")))?;
     let words = start.last_words.clone();
     let writer = Writer {
-        tenant: start.tenant,
+        runway: Runway::new(start.tenant, start.store.clone(), start.key.clone())?,
         store: start.store,
         clock: start.clock,
         key: start.key,
@@ -86,9 +85,12 @@ pub(super) fn spawn(
         entropy,
         queue,
         shared,
+        flight: None,
+        draft: None,
         unrested: false,
         broken: false,
         stuck: 0,
+        stalled: false,
         complaint: None,
     };
     std::thread::Builder::new()
@@ -120,8 +122,8 @@ impl Drop for Mistake {
 }
 
 struct Writer {
-    tenant: TenantId,
     store: Store,
+    runway: Runway,
     clock: Clock,
     key: SigningKey,
     last_words: LastWords,
@@ -132,38 +134,26 @@ struct Writer {
     entropy: Entropy,
     queue: mpsc::Receiver<Job>,
     shared: Arc<Shared>,
+    /// The commit that is on its way to the disk.
+    flight: Option<Flight>,
+    /// The commit that follows it: there is one only while another is on its way.
+    draft: Option<Draft>,
     /// Something was appended since the store last rested.
     unrested: bool,
     /// The log may no longer be what this process thinks; nothing more is written.
     broken: bool,
     /// How many things were due in the last round and did not happen.
     stuck: usize,
+    /// All that was due is stuck, or could not be written: it is tried again, but not as fast as it can fail.
+    stalled: bool,
     /// Why one of them did not, as last said.
     complaint: Option<String>,
-}
-
-/// A commit in the making: the next state, and the entries that lead to it.
-struct Draft {
-    state: State,
-    frontier: Frontier,
-    entries: Vec<Entry>,
-    erased: Vec<(PrincipalId, Seq)>,
-    /// It puts on record that the wall clock is right.
-    recovers: bool,
-}
-
-/// What a command of the draft will be answered, once the draft is durable.
-struct Pending {
-    reply: Reply,
-    answer: Result<Answer, Refusal>,
-    seq: Seq,
-    /// It put an erasure on record, and is answered when that was carried out.
-    erases: bool,
 }
 
 /// Why the writer woke.
 enum Woken {
     Asked,
+    Landed(Result<Landed, RecvError>),
     Closed,
     Slept,
 }
@@ -171,82 +161,122 @@ enum Woken {
 impl Writer {
     async fn run(mut self) {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
-        let mut stuck = false;
         while !self.broken {
-            let woken = self.next_jobs(&mut jobs, stuck).await;
-            if matches!(woken, Woken::Closed) {
-                break;
-            }
-            let (mut carries, mut recoveries, mut stops) = (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
-            for job in jobs.drain(..) {
-                match job {
-                    // Declaring the clock right moves time itself, so it has a commit of its own, after the others.
-                    Job::Carry(carry) if carry.command == Command::RecoverClock => recoveries.push(*carry),
-                    Job::Carry(carry) => carries.push(*carry),
-                    Job::Stop(stopped) => stops.push(stopped),
+            match self.wait(&mut jobs).await {
+                Woken::Asked => {
+                    let stops = self.take(&mut jobs).await;
+                    if !stops.is_empty() {
+                        return self.stop(stops).await;
+                    }
+                }
+                Woken::Landed(landed) => self.landed(landed).await,
+                Woken::Slept => {
+                    self.add(Vec::new());
+                    if self.draft.is_none() && self.flight.is_none() && self.unrested {
+                        self.rest().await;
+                    }
+                }
+                Woken::Closed => {
+                    self.all_landed().await;
+                    break;
                 }
             }
-            stuck = self.round(carries).await == Round::Stuck;
-            for recovery in recoveries {
-                self.recover_clock(recovery).await;
-            }
-            if !stops.is_empty() {
-                return self.stop(stops).await;
-            }
-            if matches!(woken, Woken::Slept) && self.unrested {
-                self.rest().await;
-            }
+            self.take_off();
         }
         self.finish().await;
     }
 
-    /// Waits for commands, or for the moment when something is due; takes the commands that are there.
-    async fn next_jobs(&mut self, jobs: &mut Vec<Job>, stuck: bool) -> Woken {
-        let now = self.clock.now();
-        let next = due::next(&self.shared.live.load().state, now);
-        let bound = if self.unrested { REST_AFTER } else { SLEEP_MAX };
+    /// Waits for the commit that is on its way, for commands, or for the moment when something is due; takes the
+    /// commands that are there, as many as the next commit has room for.
+    async fn wait(&mut self, jobs: &mut Vec<Job>) -> Woken {
+        let state = self.flight.as_ref().map_or_else(|| self.shared.live.load().state.clone(), |f| f.state.clone());
+        let next = due::next(&state, self.clock.now());
+        let Writer { queue, flight, draft, clock, stalled, unrested, .. } = self;
+        let bound = if *unrested { REST_AFTER } else { SLEEP_MAX };
         let sleep = async {
             match next {
                 // Also woken by a clock that is set right: that may be what it is stuck on.
-                Some(_) if stuck => self.clock.sleep_until(now + STUCK_PASSES, STUCK_WAIT).await,
-                Some(at) => self.clock.sleep_until(at, bound).await,
+                Some(_) if *stalled => clock.sleep_until(clock.now() + STUCK_PASSES, STUCK_WAIT).await,
+                Some(at) => clock.sleep_until(at, bound).await,
                 None => tokio::time::sleep(bound).await,
+            }
+        };
+        let room = BATCH_MAX - draft.as_ref().map_or(0, |draft| draft.pending.len()).min(BATCH_MAX);
+        let (flies, waits) = (flight.is_some(), draft.is_some());
+        let lands = async {
+            match flight {
+                Some(flight) => (&mut flight.lands).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            taken = self.queue.recv_many(jobs, BATCH_MAX) => if taken == 0 { Woken::Closed } else { Woken::Asked },
-            () = sleep => Woken::Slept,
+            landed = lands, if flies => Woken::Landed(landed),
+            taken = queue.recv_many(jobs, room), if room > 0 => if taken == 0 { Woken::Closed } else { Woken::Asked },
+            () = sleep, if !waits => Woken::Slept,
         }
     }
 
-    /// One commit: what is due, then the commands.
-    async fn round(&mut self, carries: Vec<Carry>) -> Round {
-        let base = self.shared.live.load_full();
-        let mut draft = Draft::on(&base);
+    /// The newest state that was decided on: the one that is on its way to the disk, or the published one.
+    fn newest(&self) -> (Arc<State>, Frontier) {
+        match &self.flight {
+            Some(flight) => (flight.state.clone(), flight.frontier.clone()),
+            None => {
+                let live = self.shared.live.load();
+                (live.state.clone(), live.frontier.clone())
+            }
+        }
+    }
+
+    /// Decides the commands that were taken from the queue. Gives back who wants to hear of the end.
+    async fn take(&mut self, jobs: &mut Vec<Job>) -> Vec<oneshot::Sender<()>> {
+        let (mut carries, mut recoveries, mut stops) = (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
+        for job in jobs.drain(..) {
+            match job {
+                // Declaring the clock right moves time itself, so it has a commit of its own, after the others.
+                Job::Carry(carry) if carry.command == Command::RecoverClock => recoveries.push(*carry),
+                Job::Carry(carry) => carries.push(*carry),
+                Job::Stop(stopped) => stops.push(stopped),
+            }
+        }
+        self.add(carries);
+        for recovery in recoveries {
+            self.recover_clock(recovery).await;
+        }
+        stops
+    }
+
+    /// Adds commands to the next commit; what is due comes before the first of them.
+    fn add(&mut self, carries: Vec<Carry>) {
+        let mut draft = match self.draft.take() {
+            Some(draft) => draft,
+            None => self.begin(),
+        };
+        for carry in carries {
+            draft.carry(carry, None, &mut self.entropy, &self.shared);
+        }
+        self.draft = Some(draft).filter(|draft| !draft.is_empty());
+    }
+
+    /// The next commit, with what is due in it.
+    fn begin(&mut self) -> Draft {
+        let (state, frontier) = self.newest();
+        let mut draft = Draft::on(&state, &frontier);
         // What is stuck comes first in the list; it must not keep what is due behind it from happening.
         let due = due::due(&draft.state, self.clock.now(), DUE_MAX + self.stuck);
         self.stuck = 0;
         for command in &due {
             let (caller, before) = (Caller::timer(self.entropy.id()), draft.entries.len());
-            if let Err(refusal) = self.decide(&mut draft, command, caller, None) {
+            if let (Err(refusal), _) = draft.decide(command, caller, None, &mut self.entropy, &self.shared) {
                 self.complain(&refusal);
             }
             if draft.entries.len() == before {
                 self.stuck += 1;
             }
         }
-        let stuck = !due.is_empty() && self.stuck == due.len();
-        let mut pending = Vec::with_capacity(carries.len());
-        for Carry { command, caller, reply } in carries {
-            let erasures = draft.erased.len();
-            let answer = self.decide(&mut draft, &command, caller, None);
-            let erases = draft.erased.len() > erasures;
-            pending.push(Pending { reply, answer, seq: draft.frontier.size(), erases });
-        }
-        let committed = self.commit(&base, draft, pending).await;
-        // What is due and cannot be written is tried again, but not as fast as the store can fail.
-        if stuck || (!committed && !due.is_empty()) { Round::Stuck } else { Round::Done }
+        draft.due = !draft.entries.is_empty();
+        self.stalled = !due.is_empty() && self.stuck == due.len();
+        draft
     }
 
     /// Says once why time could not carry something out; it is tried again, and would fill the server's own log.
@@ -258,67 +288,47 @@ impl Writer {
         }
     }
 
+    /// Sends the next commit to the disk, unless one is on its way.
+    fn take_off(&mut self) {
+        if self.flight.is_some() || self.broken {
+            return; // Dropping the replies of a broken writer says that the outcome is in the log.
+        }
+        if let Some(draft) = self.draft.take() {
+            if draft.entries.is_empty() {
+                draft.pending.into_iter().for_each(Pending::answer);
+            } else {
+                self.flight = Some(self.runway.take_off(draft));
+            }
+        }
+    }
+
+    /// Sends what was decided to the disk and waits until it is there.
+    async fn all_landed(&mut self) {
+        self.take_off();
+        while let Some(flight) = &mut self.flight {
+            let landed = (&mut flight.lands).await;
+            self.landed(landed).await;
+            self.take_off();
+        }
+    }
+
     /// One commit that puts on record that the wall clock is right, as of the wall clock; then goes by it.
     async fn recover_clock(&mut self, carry: Carry) {
-        let base = self.shared.live.load_full();
-        let mut draft = Draft::on(&base);
-        let answer = self.decide(&mut draft, &carry.command, carry.caller, Some(self.clock.wall()));
-        draft.recovers = answer.is_ok();
-        let pending = Pending { reply: carry.reply, answer, seq: draft.frontier.size(), erases: false };
-        self.commit(&base, draft, vec![pending]).await;
+        self.all_landed().await;
+        let (state, frontier) = self.newest();
+        let mut draft = Draft::on(&state, &frontier);
+        draft.carry(carry, Some(self.clock.wall()), &mut self.entropy, &self.shared);
+        draft.recovers = draft.pending.iter().all(|p| p.answer.is_ok());
+        self.draft = Some(draft);
+        self.all_landed().await;
     }
 
-    /// Decides a command on the draft and adds what follows from it.
-    fn decide(
-        &mut self,
-        draft: &mut Draft,
-        command: &Command,
-        caller: Caller,
-        at: Option<Time>,
-    ) -> Result<Answer, Refusal> {
-        let ids = self.entropy.ids(self.clock.now());
-        let mut context = self.shared.context(caller, ids);
-        context.now = at.unwrap_or(context.now);
-        let decision = decide(&draft.state, command, &context);
-        let Caller { principal, via, session, ref address, command, correlation, .. } = context.caller;
-        let mut parent = None;
-        for event in decision.events {
-            let seq = draft.frontier.size() + 1;
-            let address = principal.zip(address.as_ref()).map(|(about, text)| Personal::new(about, text.as_str()));
-            let envelope = Envelope {
-                v: EVENT_FORM,
-                kind: event.kind().to_owned(),
-                seq,
-                at: context.now,
-                actor: Actor { principal, via, session, address },
-                cause: Cause { command, correlation, parent },
-                event: &event,
-            };
-            let entry = seal(envelope, &mut || self.entropy.salt());
-            draft.state.apply(&Meta { seq, at: context.now, actor: principal }, &event);
-            draft.frontier.append(entry.leaf());
-            draft.entries.push(entry);
-            if let Event::Erased { principal } = event {
-                draft.erased.push((principal, seq));
-            }
-            // What else one command brings about follows from its first event.
-            parent = parent.or(Some(seq));
-        }
-        decision.answer
-    }
-
-    /// Makes the draft durable, publishes it, and answers. True when it is durable.
-    async fn commit(&mut self, base: &Live, draft: Draft, pending: Vec<Pending>) -> bool {
-        if draft.entries.is_empty() {
-            pending.into_iter().for_each(Pending::answer);
-            return true;
-        }
-        if self.broken {
-            return false; // Dropping the replies says that the outcome is in the log.
-        }
-        let (head, next) = (base.frontier.head(), draft.frontier.head());
-        let note = Checkpoint::new(self.tenant, next).sign(&self.key);
-        let outcome = match self.store.append(head, next, &draft.entries, &note).await {
+    /// A commit came back from the disk: publishes and answers it, or takes it back.
+    async fn landed(&mut self, landed: Result<Landed, RecvError>) {
+        let Some(flight) = self.flight.take() else { return };
+        let Landed { outcome, note } = landed.expect("the thread that appends runs until the writer lets it go");
+        let next = flight.frontier.head();
+        let outcome = match outcome {
             Err(AppendError::Unknown(why)) => {
                 tracing::warn!("an append's answer was lost, reading the log: {why}");
                 self.settle(next).await
@@ -327,39 +337,46 @@ impl Writer {
         };
         match outcome {
             Ok(_) => {
-                if draft.recovers {
+                if flight.recovers {
                     self.clock.recover();
                 }
-                self.publish(draft.state, draft.frontier, note);
-                self.answer(pending, draft.erased).await;
+                self.publish(flight.state, flight.frontier, note);
+                self.answer(flight.pending, flight.erased).await;
                 self.snapshot_when_due();
-                true
             }
-            Err(AppendError::Unsynced(why) | AppendError::Unknown(why)) => {
-                self.broken = true;
-                (self.last_words)(&why);
-                false
-            }
+            Err(AppendError::Unsynced(why) | AppendError::Unknown(why)) => self.give_up(&why),
             Err(AppendError::Fault(why)) => {
                 tracing::error!("a commit failed, nothing of it is in force: {why}");
-                pending.into_iter().for_each(|p| p.fail(&why));
-                false
+                flight.pending.into_iter().for_each(|p| p.fail(&why));
+                self.decide_anew(flight.due);
             }
             Err(AppendError::Conflict { found }) => {
                 tracing::error!("somebody else appended to this log, which now has {found:?}");
-                match self.catch_up(base).await {
+                match self.catch_up().await {
                     Ok(()) => {
                         let why = Fault::new("somebody else appended to the log; try again");
-                        pending.into_iter().for_each(|p| p.fail(&why));
+                        flight.pending.into_iter().for_each(|p| p.fail(&why));
+                        self.decide_anew(flight.due);
                     }
-                    Err(why) => {
-                        self.broken = true;
-                        (self.last_words)(&why);
-                    }
+                    Err(why) => self.give_up(&why),
                 }
-                false
             }
         }
+    }
+
+    /// Decides once more, on what is published, what was decided on a commit that failed.
+    fn decide_anew(&mut self, due: bool) {
+        if let Some(draft) = self.draft.take() {
+            self.add(draft.pending.into_iter().map(|p| p.carry).collect());
+        }
+        self.stalled |= due;
+    }
+
+    /// Nothing more is written: the log may not be what this process thinks.
+    fn give_up(&mut self, why: &Fault) {
+        self.broken = true;
+        self.draft = None;
+        (self.last_words)(why);
     }
 
     /// Finds out what became of an append whose answer was lost: `Ok` when it is there, `Fault` when it is not,
@@ -383,18 +400,19 @@ impl Writer {
     }
 
     /// Folds what somebody else appended.
-    async fn catch_up(&mut self, base: &Live) -> Result<(), Fault> {
+    async fn catch_up(&mut self) -> Result<(), Fault> {
+        let base = self.shared.live.load_full();
         let head = self.store.head().await?;
         let (state, frontier) =
             replay::fold(&self.store, State::clone(&base.state), base.frontier.clone(), head).await?;
         let note = self.store.checkpoint().await?.unwrap_or_default();
-        self.publish(state, frontier, note);
+        self.publish(Arc::new(state), frontier, note);
         Ok(())
     }
 
-    fn publish(&mut self, state: State, frontier: Frontier, note: String) {
+    fn publish(&mut self, state: Arc<State>, frontier: Frontier, note: String) {
         let seq = frontier.size();
-        self.shared.live.store(Arc::new(Live { state: Arc::new(state), frontier, checkpoint: note.into() }));
+        self.shared.live.store(Arc::new(Live { state, frontier, checkpoint: note.into() }));
         self.shared.newest.send_replace(seq);
         self.unrested = true;
     }
@@ -436,14 +454,11 @@ impl Writer {
     /// Ends in order: carries out what was queued behind the stop, then finishes.
     async fn stop(mut self, mut stops: Vec<oneshot::Sender<()>>) {
         self.queue.close();
-        while let Some(job) = self.queue.recv().await {
-            match job {
-                Job::Carry(carry) if carry.command == Command::RecoverClock => self.recover_clock(*carry).await,
-                Job::Carry(carry) => {
-                    self.round(vec![*carry]).await;
-                }
-                Job::Stop(stopped) => stops.push(stopped),
-            }
+        let mut jobs = Vec::with_capacity(BATCH_MAX);
+        self.all_landed().await;
+        while self.queue.recv_many(&mut jobs, BATCH_MAX).await > 0 {
+            stops.extend(self.take(&mut jobs).await);
+            self.all_landed().await;
         }
         self.finish().await;
         // The store is let go first, so that whoever hears of the end can open it at once.
@@ -503,36 +518,5 @@ impl Writer {
             tracing::error!("an erased text may be left in the snapshot: {why}");
         }
         self.begin_snapshot();
-    }
-}
-
-#[derive(PartialEq)]
-enum Round {
-    Done,
-    /// Something is due and did not happen.
-    Stuck,
-}
-
-impl Draft {
-    fn on(base: &Live) -> Draft {
-        Draft {
-            state: State::clone(&base.state),
-            frontier: base.frontier.clone(),
-            entries: Vec::new(),
-            erased: Vec::new(),
-            recovers: false,
-        }
-    }
-}
-
-impl Pending {
-    /// Whoever no longer waits for the answer finds it in the log.
-    fn answer(self) {
-        let done = self.answer.map(|answer| Done { answer, seq: self.seq });
-        let _ = self.reply.send(done.map_err(|refusal| Wrong::Refused(Box::new(refusal))));
-    }
-
-    fn fail(self, why: &Fault) {
-        let _ = self.reply.send(Err(Wrong::Fault(why.clone())));
     }
 }

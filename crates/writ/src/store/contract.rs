@@ -53,7 +53,7 @@ async fn append(store: &Store, frontier: &mut Frontier, texts: &[&str]) -> Resul
         next.append(entry.leaf());
         entries.push(entry);
     }
-    let done = store.append(head, next.head(), &entries, &format!("checkpoint of {}", next.size())).await;
+    let done = store.append(head, next.head(), &entries, &format!("checkpoint of {}", next.size()));
     if done.is_ok() {
         *frontier = next;
     }
@@ -145,7 +145,7 @@ async fn entries_that_leave_a_gap_are_our_mistake() {
     let mut frontier = Frontier::new();
     let gap = entry(2, "noted", ANA, "x");
     frontier.append(gap.leaf());
-    let _ = store.append(Head::empty(), frontier.head(), &[gap], "c").await;
+    let _ = store.append(Head::empty(), frontier.head(), &[gap], "c");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn erasing_drops_one_principals_texts_and_changes_no_leaf() {
         append(&store, &mut frontier, &["Ana Secretive", "Ben", "Ana Secretive too"]).await.unwrap();
         let (head, gone) = (frontier.head(), entry(4, "erased", BEN, ""));
         frontier.append(gone.leaf());
-        store.append(head, frontier.head(), std::slice::from_ref(&gone), "c").await.unwrap();
+        store.append(head, frontier.head(), std::slice::from_ref(&gone), "c").unwrap();
         assert_eq!(store.erasures_due().await.unwrap(), [gone]);
 
         assert_eq!(store.erase(ANA, 4).await.unwrap(), 2);

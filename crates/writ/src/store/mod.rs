@@ -87,13 +87,7 @@ pub enum Store {
 impl Store {
     /// Appends the entries, which continue the log of size `head.size`, and the checkpoint that is signed over
     /// the new head. All of them or none, durable before it returns Ok. Blocks its thread for one commit.
-    pub async fn append(
-        &self,
-        head: Head,
-        next: Head,
-        entries: &[Entry],
-        checkpoint: &str,
-    ) -> Result<Head, AppendError> {
+    pub fn append(&self, head: Head, next: Head, entries: &[Entry], checkpoint: &str) -> Result<Head, AppendError> {
         let continues = entries.iter().zip(head.size + 1..).all(|(entry, seq)| entry.seq == seq);
         assert!(
             continues && next.size == head.size + entries.len() as u64,

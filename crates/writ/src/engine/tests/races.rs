@@ -71,6 +71,81 @@ async fn a_failed_commit_takes_every_command_in_it_back() {
     engine.by(DANA, create(1)).await.unwrap();
 }
 
+/// Submits two commands, the second once the first is on its way to the store, which is held. Gives the store back when
+/// the second was decided, and says whether either was answered before.
+async fn one_on_top_of_the_other(
+    house: &House,
+    engine: &Engine,
+    commands: [Command; 2],
+) -> (bool, Result<Done, Wrong>, Result<Done, Wrong>) {
+    let hold = house.log.pause();
+    let mut tasks = Vec::new();
+    for command in commands {
+        let engine_too = engine.clone();
+        tasks.push(tokio::spawn(async move { engine_too.by(ANA, command).await }));
+        tokio::task::yield_now().await;
+        while engine.queue.capacity() < engine.queue.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+        // What was taken from the queue is decided within microseconds.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let answered = tasks.iter().any(|task| task.is_finished());
+    drop(hold);
+    let second = tasks.remove(1).await.unwrap();
+    (answered, tasks.remove(0).await.unwrap(), second)
+}
+
+#[tokio::test]
+async fn what_rests_on_a_commit_that_is_not_durable_yet_is_not_answered() {
+    let house = House::new();
+    let engine = house.with_ana().await;
+    let (answered, first, second) = one_on_top_of_the_other(&house, &engine, [activate(1), activate(2)]).await;
+    assert!(!answered, "not even a refusal: it would tell of an activation that may never be");
+    first.unwrap();
+    assert!(matches!(second, Err(Wrong::Refused(why)) if matches!(*why, Refusal::AlreadyActive { .. })));
+    assert_eq!(*engine.state(), house.replayed().await);
+}
+
+#[tokio::test]
+async fn what_was_decided_on_a_commit_that_failed_is_decided_anew() {
+    for mishap in [Mishap::Before, Mishap::LostAsk] {
+        let house = House::new();
+        let engine = house.with_ana().await;
+        let before = house.kinds().await;
+        house.log.plan([mishap]);
+        let (_, first, second) = one_on_top_of_the_other(&house, &engine, [activate(1), deactivate()]).await;
+        assert!(matches!(first, Err(Wrong::Fault(_))), "{first:?}");
+        assert!(
+            matches!(&second, Err(Wrong::Refused(why)) if matches!(**why, Refusal::NothingThere { .. })),
+            "{second:?}"
+        );
+        assert_eq!(house.kinds().await, before);
+        assert_eq!(*engine.state(), house.replayed().await);
+
+        house.log.plan([mishap]);
+        let (_, first, second) = one_on_top_of_the_other(&house, &engine, [activate(1), activate(2)]).await;
+        assert!(matches!(first, Err(Wrong::Fault(_))), "{first:?}");
+        second.unwrap();
+        assert_eq!(engine.activations().len(), 1);
+        assert_eq!(*engine.state(), house.replayed().await);
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_on_a_commit_that_stays_unknown_is_never_written() {
+    let house = House::new();
+    let engine = house.with_ana().await;
+    let before = engine.head();
+    house.log.plan([Mishap::Unsynced]);
+    let (_, first, second) = one_on_top_of_the_other(&house, &engine, [activate(1), deactivate()]).await;
+    assert!(fault(first).contains("whether this was done"));
+    assert!(fault(second).contains("whether this was done"));
+    assert_eq!(house.words.lock().len(), 1);
+    house.log.crash();
+    assert_eq!(house.store.head().await.unwrap(), before);
+}
+
 #[test]
 fn a_writer_that_panics_speaks_its_last_words() {
     let said: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -229,7 +229,7 @@ async fn an_erasure_that_a_crash_cut_short_is_carried_out_by_the_next_start() {
     let entry = writ_core::log::seal(envelope, &mut || [0; 16]);
     frontier.append(entry.leaf());
     let note = writ_core::log::checkpoint::Checkpoint::new(TENANT, frontier.head()).sign(&house.start().key);
-    house.store.append(head, frontier.head(), &[entry], &note).await.unwrap();
+    house.store.append(head, frontier.head(), &[entry], &note).unwrap();
 
     let _engine = house.open().await;
     let about = |entry: &writ_core::log::Entry| entry.erase(gone).is_some();
