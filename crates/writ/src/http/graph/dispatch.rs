@@ -3,7 +3,7 @@
 
 use super::ask::{Answer, Ask, Moment};
 use super::route::{Handler, Refused, Route, Verb, find, segments};
-use super::throttle::{self, Charge, Kind, Limits};
+use super::throttle::{self, Charge, Cost, Kind, Limits};
 use super::{negotiation, permissions, properties};
 use crate::engine::fresh_id;
 use crate::http::problem::{Ids, Problem};
@@ -174,7 +174,7 @@ pub async fn answer(incoming: Incoming) -> Answered {
 }
 
 /// Charges a request to its caller.
-fn charge(app: &App, caller: &Caller, kind: Kind, cost: u64) -> Charge {
+fn charge(app: &App, caller: &Caller, kind: Kind, cost: Cost) -> Charge {
     let state = app.engine.state();
     let me = caller.principal.unwrap_or(PrincipalId::from_u128(0));
     let emergency = state.principals.get(&me).is_some_and(|p| p.emergency());
@@ -199,7 +199,8 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
     let found = find(ALL, version == Version::Beta, verb, &parts);
     let kind = found.as_ref().map_or(Kind::Read, |found| throttle::kind(found.route, &body));
     let times = found.as_ref().map_or(1, |found| throttle::times(found.route, &body));
-    let charge = charge(&app, &caller, kind, throttle::cost(&raw).saturating_mul(times));
+    let units = throttle::cost(&raw).saturating_mul(times);
+    let charge = charge(&app, &caller, kind, Cost { units, changes: times });
     *cost = Some(charge);
     if let Some((seconds, _)) = charge.wait {
         return Err(Problem::throttled(seconds));

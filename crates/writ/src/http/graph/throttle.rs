@@ -61,6 +61,15 @@ pub enum Kind {
     Relief,
 }
 
+/// What a request costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Resource units.
+    pub units: u64,
+    /// Changes, if it changes something.
+    pub changes: u64,
+}
+
 /// A bucket's level, in units times the milliseconds in which it fills, so that nothing is rounded.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -136,7 +145,8 @@ impl Throttle {
     }
 
     /// Charges a request, unless it is over budget. `free` is for callers who are never told to wait.
-    pub fn charge(&self, caller: PrincipalId, kind: Kind, units: u64, limits: Limits, free: bool, now: Time) -> Charge {
+    pub fn charge(&self, caller: PrincipalId, kind: Kind, cost: Cost, limits: Limits, free: bool, now: Time) -> Charge {
+        let Cost { units, changes } = cost;
         if !self.on || free {
             return Charge { units, spent: 0, wait: None };
         }
@@ -149,7 +159,7 @@ impl Throttle {
             Kind::Read => &mut [(&mut budgets.units, limits.units, units, Limit::Units)],
             Kind::Write => &mut [
                 (&mut budgets.units, limits.units, units, Limit::Units),
-                (&mut budgets.writes, limits.writes, 1, Limit::Writes),
+                (&mut budgets.writes, limits.writes, changes, Limit::Writes),
             ],
             Kind::Relief => &mut [(&mut budgets.relief, limits.units, units, Limit::Units)],
         };
@@ -281,10 +291,14 @@ mod tests {
         Limits { units: Budget { units: 10, fills_in: 10_000 }, writes: Budget { units: 2, fills_in: 10_000 } }
     }
 
+    fn cost(units: u64) -> Cost {
+        Cost { units, changes: 1 }
+    }
+
     #[test]
     fn a_budget_is_spent_refused_and_filled_again_and_waiting_as_told_is_enough() {
         let throttle = Throttle::new();
-        let ask = |millis| throttle.charge(ANA, Kind::Read, 1, tight(), false, at(millis));
+        let ask = |millis| throttle.charge(ANA, Kind::Read, cost(1), tight(), false, at(millis));
         for n in 1..=10 {
             assert_eq!(ask(0), Charge { units: 1, spent: n * 10, wait: None });
         }
@@ -303,19 +317,36 @@ mod tests {
     #[test]
     fn changes_have_a_budget_beside_and_relief_has_its_own() {
         let throttle = Throttle::new();
-        let ask = |kind| throttle.charge(ANA, kind, 1, tight(), false, at(0)).wait;
+        let ask = |kind| throttle.charge(ANA, kind, cost(1), tight(), false, at(0)).wait;
         assert_eq!((ask(Kind::Write), ask(Kind::Write)), (None, None));
         assert_eq!(ask(Kind::Write), Some((5, Limit::Writes)));
         while ask(Kind::Read).is_none() {}
         assert_eq!(ask(Kind::Relief), None, "nothing that was asked before delays giving up");
-        assert_eq!(throttle.charge(BEN, Kind::Write, 1, tight(), false, at(0)).wait, None, "another caller's own");
-        assert_eq!(throttle.charge(ANA, Kind::Write, 1, tight(), true, at(0)).wait, None, "never an emergency account");
+        assert_eq!(
+            throttle.charge(BEN, Kind::Write, cost(1), tight(), false, at(0)).wait,
+            None,
+            "another caller's own"
+        );
+        assert_eq!(
+            throttle.charge(ANA, Kind::Write, cost(1), tight(), true, at(0)).wait,
+            None,
+            "never an emergency account"
+        );
+    }
+
+    #[test]
+    fn changes_that_are_asked_together_count_one_by_one() {
+        let throttle = Throttle::new();
+        let ask =
+            |changes| throttle.charge(ANA, Kind::Write, Cost { units: changes, changes }, tight(), false, at(0)).wait;
+        assert_eq!(ask(2), None);
+        assert_eq!(ask(1), Some((5, Limit::Writes)));
     }
 
     #[test]
     fn a_clock_that_goes_back_gives_nothing_away_and_takes_nothing() {
         let throttle = Throttle::new();
-        let ask = |millis| throttle.charge(ANA, Kind::Read, 10, tight(), false, at(millis)).wait;
+        let ask = |millis| throttle.charge(ANA, Kind::Read, cost(10), tight(), false, at(millis)).wait;
         assert_eq!(ask(0), None);
         assert_eq!(ask(-60_000), Some((10, Limit::Units)));
         assert_eq!(ask(-50_000), None);
@@ -324,7 +355,7 @@ mod tests {
     #[test]
     fn what_costs_more_than_a_bucket_waits_for_a_full_one_and_no_longer() {
         let throttle = Throttle::new();
-        let ask = |units, millis| throttle.charge(ANA, Kind::Read, units, tight(), false, at(millis)).wait;
+        let ask = |units, millis| throttle.charge(ANA, Kind::Read, cost(units), tight(), false, at(millis)).wait;
         assert_eq!(ask(1, 0), None);
         assert_eq!(ask(99, 0), Some((1, Limit::Units)));
         assert_eq!(ask(99, 1000), None);
@@ -334,7 +365,7 @@ mod tests {
     fn the_memory_is_bounded_however_many_callers_there_are() {
         let throttle = Throttle::new();
         for n in 0..100_000_u128 {
-            let _ = throttle.charge(PrincipalId::from_u128(n), Kind::Read, 1, tight(), false, at(0));
+            let _ = throttle.charge(PrincipalId::from_u128(n), Kind::Read, cost(1), tight(), false, at(0));
         }
         let callers = throttle.callers.lock();
         assert!(callers.newer.len() + callers.older.len() <= 2 * CALLERS_MAX);
@@ -351,7 +382,7 @@ mod tests {
             ("$expand=principal&$top=100", 2),
             ("$filter=a%26b", 1),
         ] {
-            assert_eq!(cost(raw), units, "{raw}");
+            assert_eq!(super::cost(raw), units, "{raw}");
         }
     }
 }
