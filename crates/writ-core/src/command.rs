@@ -154,6 +154,8 @@ pub enum Command {
     },
     /// Creates a user.
     CreateUser(NewUser),
+    /// Creates a user who cannot sign in until somebody enables the account.
+    CreateDisabledUser(NewUser),
     /// Changes a user.
     UpdateUser {
         user: PrincipalId,
@@ -198,7 +200,7 @@ pub enum Command {
     /// Takes it out.
     RemoveFromUnit { unit: UnitId, object: Uuid },
     /// Defines a custom role.
-    CreateRole { role: RoleId, name: String, description: String, actions: Vec<String> },
+    CreateRole { role: RoleId, name: String, description: String, actions: Vec<String>, enabled: bool },
     /// Changes a custom role.
     UpdateRole {
         role: RoleId,
@@ -263,6 +265,8 @@ pub enum Command {
     BindCredential { principal: PrincipalId, method: Method, bound: InVault, replaces: Option<CredentialId> },
     /// Removes a credential.
     RemoveCredential { principal: PrincipalId, credential: CredentialId },
+    /// Ends every sign-in session of somebody.
+    EndSessions { principal: PrincipalId },
     /// Mints a new emergency account, or a new secret for one. Console only.
     MintEmergency { user: NewUser, credential: CredentialId },
 

@@ -276,6 +276,8 @@ events! {
     CredentialBound = "credential_bound" { principal: PrincipalId, credential: CredentialId, method: Method, version: u64, code: Option<CredentialId> }
     /// A credential was removed.
     CredentialRemoved = "credential_removed" { principal: PrincipalId, credential: CredentialId }
+    /// Every sign-in session of somebody was ended.
+    SessionsEnded = "sessions_ended" { principal: PrincipalId }
     /// An emergency secret was minted at the server's console.
     EmergencyMinted = "emergency_minted" { user: PrincipalId, credential: CredentialId }
     /// A code was issued that enrols a host.

@@ -173,6 +173,7 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
         }
         Event::CodeIssued { principal, .. } => format!("{by} issued a sign-in code for {}", t.name(*principal)),
         Event::CredentialBound { principal, method: m, .. } => format!("{} set up {}", t.name(*principal), method(*m)),
+        Event::SessionsEnded { principal } => format!("{by} ended the sign-in sessions of {}", t.name(*principal)),
         Event::CredentialRemoved { principal, .. } => format!("{by} removed a credential of {}", t.name(*principal)),
         Event::EmergencyMinted { user, .. } => {
             format!("a new emergency secret was minted for {} at the server's console", t.name(*user))

@@ -306,6 +306,7 @@ fn samples() -> Vec<Event> {
         // New samples go to the end: the number of a sample is the number of its entry.
         Event::AccountRuleSet { place: Place::Unit(UNIT), rule: Some("adm-{upn}".into()) },
         Event::AccountRuleSet { place: Place::Everywhere, rule: None },
+        Event::SessionsEnded { principal: ANA },
     ]
 }
 

@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod fold;
+pub mod latest;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 use crate::engine::Engine;
 use crate::store::{Fault, Store};
 use audit::Record;
+use latest::{Latest, LatestQuery};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -192,6 +194,11 @@ impl History {
         let Some(place) = audit::place_of(id) else { return Ok(None) };
         let found = self.tables.read(move |connection| tables::audit_at(connection, place)).await?;
         Ok(found.filter(|record| record.id == id))
+    }
+
+    /// What last changed in the directory and where in the log, a page of it.
+    pub async fn latest(&self, query: LatestQuery) -> Result<Vec<Latest>, Fault> {
+        self.tables.read(move |connection| tables::latest(connection, &query)).await
     }
 
     /// The timeline, a page of it.

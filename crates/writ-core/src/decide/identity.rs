@@ -170,3 +170,18 @@ pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: C
     }
     Ok((vec![Event::CredentialRemoved { principal: id, credential }], Answer::Done))
 }
+
+/// Ending sessions takes no right away for good: whoever it was signs in again.
+pub(super) fn end_sessions(state: &State, cx: &Context, id: PrincipalId) -> Judged {
+    let p = super::principal(state, id)?;
+    if p.user().is_none() {
+        return Err(Refusal::Conflict { why: "Only a user has sign-in sessions.".into() });
+    }
+    if cx.asker(state)? != id {
+        cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
+        if holds::powerful(state, id) {
+            cx.with_duty(state, Duty::ManageRoles)?;
+        }
+    }
+    Ok((vec![Event::SessionsEnded { principal: id }], Answer::Done))
+}

@@ -36,11 +36,15 @@ pub(super) fn define(
     name: &str,
     description: &str,
     actions: &[String],
+    enabled: bool,
 ) -> Judged {
     short("displayName", name)?;
     long("description", Some(description))?;
     actions_ok(actions)?;
     cx.with_duty(state, Duty::DefineRoles)?;
+    if id.0.is_nil() {
+        return Err(Refusal::Malformed { field: "templateId", want: "an id is not all zeros".into() });
+    }
     if state.roles.contains_key(&id) {
         return Err(Refusal::Taken { what: "id", name: id.to_string() });
     }
@@ -54,7 +58,7 @@ pub(super) fn define(
         description: description.into(),
         built_in: false,
         assignable: true,
-        enabled: true,
+        enabled,
         marked_privileged: false,
         duties: crate::role::Duties::of(actions),
         actions: actions.to_vec(),

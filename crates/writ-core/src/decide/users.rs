@@ -48,14 +48,18 @@ fn upn_ok(state: &State, upn: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn create(state: &State, cx: &Context, user: &NewUser) -> Judged {
+pub(super) fn create(state: &State, cx: &Context, user: &NewUser, enabled: bool) -> Judged {
     check_new(state, user, false)?;
     let by = cx.with_duty(state, Duty::CreateUsers)?;
     if state.persons.contains_key(&user.person) {
         // A second account of somebody: it shares nothing but the person, which only ever takes power away.
         linkable(state, cx, by, user.person)?;
     }
-    Ok((vec![created(user, false)], Answer::Made(user.id.0)))
+    let mut events = vec![created(user, false)];
+    if !enabled {
+        events.push(Event::PrincipalDisabled { principal: user.id });
+    }
+    Ok((events, Answer::Made(user.id.0)))
 }
 
 fn linkable(state: &State, cx: &Context, by: PrincipalId, person: PersonId) -> Result<(), Refusal> {

@@ -340,7 +340,7 @@ impl State {
                 let fresh = at.since(since) >= crate::decide::REFUSALS_WINDOW;
                 self.refused.insert(*by, if fresh { (at, 1) } else { (since, count + 1) });
             }
-            Event::SignInNoted { .. } => {}
+            Event::SignInNoted { .. } | Event::SessionsEnded { .. } => {}
             Event::CodeIssued { principal, code, expires } => {
                 // A newer code voids the one before: whoever may have taken that one on its way gains nothing.
                 self.drop_codes(|c| c.purpose == Purpose::FirstFactor(*principal) || c.expires <= at);

@@ -105,6 +105,7 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
             "microsoft.directory/roleDefinitions/standard/update".into(),
             "microsoft.directory/administrativeUnits/allProperties/allTasks".into(),
         ],
+        enabled: true,
     };
     s.by("dana", define).expect("defined");
     assign(&mut s, "ana-adm", "Caretaker");
@@ -138,6 +139,7 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
             name: "Harmless".into(),
             description: "".into(),
             actions: vec!["microsoft.directory/groups/standard/read".into()],
+            enabled: true,
         },
     )
     .expect("defined");

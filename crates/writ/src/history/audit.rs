@@ -399,6 +399,10 @@ impl Records<'_> {
             Event::CredentialBound { principal, .. } => {
                 (WRIT, "UserManagement", "Add credential", "Add", vec![m.principal(*principal)])
             }
+            Event::SessionsEnded { principal } => {
+                let activity = "Update StsRefreshTokenValidFrom Timestamp";
+                (DIRECTORY, "UserManagement", activity, "Update", vec![m.principal(*principal)])
+            }
             Event::CredentialRemoved { principal, .. } => {
                 (WRIT, "UserManagement", "Remove credential", "Delete", vec![m.principal(*principal)])
             }

@@ -197,6 +197,7 @@ fn fold_one(state: &mut State, entry: &Entry) -> Result<(Row, bool), Fault> {
         about: view.about(),
         records,
         requests,
+        latest: view.latest(),
     };
     Ok((row, matches!(event, Event::Erased { .. })))
 }

@@ -4,6 +4,7 @@
 //! Always: one writer; readers see whole transactions. What is deleted is overwritten (`secure_delete`).
 
 use super::audit::Record;
+use super::latest::{At, Latest, LatestQuery, Left, Side};
 use super::{AuditQuery, Change, Line, LineQuery, Place, ROWS_MAX, RequestQuery};
 use crate::store::Fault;
 use parking_lot::Mutex;
@@ -49,9 +50,14 @@ const TABLES: &str = "
         status TEXT NOT NULL, action TEXT NOT NULL, body TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX request_made ON request (made, id);
-    CREATE INDEX request_subject ON request (subject, made, id);";
+    CREATE INDEX request_subject ON request (subject, made, id);
+    CREATE TABLE latest (
+        what BLOB NOT NULL, side INTEGER NOT NULL, other BLOB NOT NULL, sort TEXT NOT NULL, seq INTEGER NOT NULL,
+        gone INTEGER NOT NULL, PRIMARY KEY (what, side, other)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX latest_seq ON latest (sort, seq, what, side, other);";
 
-const NAMES: [&str; 6] = ["position", "line", "about", "audit", "audit_target", "request"];
+const NAMES: [&str; 7] = ["position", "line", "about", "audit", "audit_target", "request", "latest"];
 
 /// What one entry leaves.
 pub(super) struct Row {
@@ -66,6 +72,8 @@ pub(super) struct Row {
     pub(super) records: Vec<Record>,
     /// Requests that it closed.
     pub(super) requests: Vec<Request>,
+    /// What it changed in the directory.
+    pub(super) latest: Vec<Left>,
 }
 
 #[derive(Clone)]
@@ -241,6 +249,24 @@ impl Writing<'_> {
                 json(r)?
             ])?;
         }
+        for left in &row.latest {
+            if left.gone && left.side == Side::Own {
+                // Whoever is told that a group is gone needs no word about its members.
+                self.0.prepare_cached("DELETE FROM latest WHERE what = ?1")?.execute([left.what.as_bytes()])?;
+            }
+            self.0
+                .prepare_cached(
+                    "REPLACE INTO latest (what, side, other, sort, seq, gone) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    left.what.as_bytes(),
+                    number(left.side),
+                    left.other.as_bytes(),
+                    word(&left.sort)?,
+                    seq,
+                    left.gone
+                ])?;
+        }
         Ok(())
     }
 
@@ -345,6 +371,50 @@ pub(super) fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<R
     let limit = query.limit.min(ROWS_MAX);
     let sql = format!("SELECT a.body FROM audit a{} ORDER BY a.seq {order}, a.k {order} LIMIT {limit}", wanted.sql());
     bodies(connection, &sql, wanted.values)
+}
+
+/// A side as the tables keep it.
+const fn number(side: Side) -> i64 {
+    match side {
+        Side::Own => 0,
+        Side::Member => 1,
+        Side::Owner => 2,
+    }
+}
+
+pub(super) fn latest(connection: &Connection, query: &LatestQuery) -> Result<Vec<Latest>, Fault> {
+    let mut rows = connection.prepare_cached(
+        "SELECT seq, what, side, other, gone FROM latest
+         WHERE sort = ?1 AND seq <= ?2 AND (seq, what, side, other) > (?3, ?4, ?5, ?6)
+             AND (gone = 0 OR seq > ?7) AND (side = 0 OR (side = 1 AND ?8) OR (side = 2 AND ?9))
+         ORDER BY seq, what, side, other LIMIT ?10",
+    )?;
+    let after = query.after;
+    let found = rows.query_map(
+        params![
+            word(&query.sort)?,
+            query.until.cast_signed(),
+            after.seq.cast_signed(),
+            after.what.as_bytes(),
+            number(after.side),
+            after.other.as_bytes(),
+            query.gone_since.cast_signed(),
+            query.members,
+            query.owners,
+            query.limit.min(ROWS_MAX)
+        ],
+        |row| {
+            let id = |at| row.get::<_, [u8; 16]>(at).map(Uuid::from_bytes);
+            let side = match row.get::<_, i64>(2)? {
+                0 => Side::Own,
+                1 => Side::Member,
+                _ => Side::Owner,
+            };
+            let at = At { seq: row.get::<_, i64>(0)?.cast_unsigned(), what: id(1)?, side, other: id(3)? };
+            Ok(Latest { at, gone: row.get(4)? })
+        },
+    )?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn audit_at(connection: &Connection, place: Place) -> Result<Option<Record>, Fault> {

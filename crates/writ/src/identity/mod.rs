@@ -295,6 +295,14 @@ impl Identity {
         Ok(ended)
     }
 
+    /// Ends all sessions of a principal, as `caller` may.
+    pub async fn end_sessions(&self, caller: Caller, principal: PrincipalId) -> Result<(), Denied> {
+        // It is on record first: if the vault fails then, the same request ends them when it is sent again.
+        self.0.engine.submit(writ_core::command::Command::EndSessions { principal }, caller).await?;
+        self.0.sessions.end_all(principal, None).await?;
+        Ok(())
+    }
+
     /// What has to be done now and then, about once a minute: collects what has expired in the vault, and puts failed
     /// sign-ins that were counted meanwhile on record.
     pub async fn tend(&self) -> Result<(), Denied> {

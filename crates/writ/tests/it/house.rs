@@ -81,6 +81,8 @@ pub(crate) struct House {
 pub(crate) struct Client {
     router: Router,
     pub(crate) token: Option<String>,
+    /// Whether it sends `ConsistencyLevel: eventual`.
+    pub(crate) eventual: bool,
 }
 
 /// What came back.
@@ -255,7 +257,7 @@ impl House {
 
     /// Somebody with this token.
     pub(crate) fn client(&self, token: Option<String>) -> Client {
-        Client { router: self.router.clone(), token }
+        Client { router: self.router.clone(), token, eventual: false }
     }
 
     /// What nothing that is refused may change: who is eligible for and holds what, and every rule.
@@ -273,6 +275,10 @@ impl House {
 }
 
 impl Client {
+    /// The same client, sending the header that Graph wants for some queries on the directory.
+    pub(crate) fn eventual(&self) -> Client {
+        Client { eventual: true, ..self.clone() }
+    }
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Reply {
         self.send_with(&[], method, path, body).await
     }
@@ -293,6 +299,9 @@ impl Client {
         }
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if self.eventual {
+            request = request.header("ConsistencyLevel", "eventual");
         }
         let request = request.body(Body::from(body.into())).expect("a request");
         let response = self.router.clone().oneshot(request).await.expect("an answer, whatever was asked");

@@ -6,6 +6,8 @@ mod attacks;
 mod batch;
 mod callers;
 mod cli;
+mod delta;
+mod directory;
 mod elevation;
 mod errors;
 mod house;

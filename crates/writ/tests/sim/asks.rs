@@ -204,6 +204,7 @@ pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, no
             name: format!("Custom {}", chance.below(1000)),
             description: String::new(),
             actions: vec!["microsoft.directory/groups/standard/read".into()],
+            enabled: !chance.one_in(8),
         },
         32 if !cast.roles.is_empty() => match chance.below(4) {
             0 => Command::DeleteRole { role: chance.pick(&cast.roles) },

@@ -2,9 +2,10 @@
 //! Reads look at one frozen moment and pass `may`; writes become commands.
 
 use super::body::JsonBody;
+use super::directory_objects::{collection, in_directory};
 use super::dispatch::{Version, again};
 use super::held::Seen;
-use super::odata::options::{Of, Query};
+use super::odata::options::{Of, Query, pairs_of};
 use super::odata::render::write;
 use super::odata::value::write_text;
 use super::odata::{Entity, Linked, Row};
@@ -17,9 +18,9 @@ use crate::http::refused::{Part, problem};
 use crate::http::router::App;
 use axum::body::Bytes;
 use http::StatusCode;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer as Decided, Context};
@@ -40,6 +41,25 @@ pub struct Moment {
     pub now: Time,
     /// Who looks, for what only concerns them (`assignedToMe`).
     pub me: Option<PrincipalId>,
+    /// The same with how they have shown who they are: every read in one request is judged with it.
+    context: Arc<Context>,
+    /// How much they may see of who holds which role, once somebody has asked.
+    grants: OnceLock<Option<View>>,
+}
+
+impl Moment {
+    /// This moment, as a caller sees it.
+    pub fn of(app: &App, caller: &Caller) -> Self {
+        let context = app.engine.context(caller);
+        let (state, now, me) = (app.engine.state(), context.now, caller.principal);
+        Self { state, now, me, context: Arc::new(context), grants: OnceLock::new() }
+    }
+
+    /// Whether the looker may see which roles this principal holds.
+    pub fn sees_roles_of(&self, principal: PrincipalId) -> bool {
+        let grants = self.grants.get_or_init(|| may(&self.state, may::Query::Grants, &self.context).ok());
+        grants.is_some_and(|view| may::may_see_held(&self.state, principal, view))
+    }
 }
 
 /// A request.
@@ -60,6 +80,12 @@ pub struct Ask {
     pub parameters: Vec<(&'static str, String)>,
     /// Whether only the number of rows is wanted (`/$count`).
     pub counting: bool,
+    /// Whether only references to the rows are wanted (`/$ref`).
+    pub references: bool,
+    /// Whether only rows of this kind are wanted (`/microsoft.graph.user`).
+    pub cast: Option<&'static Entity>,
+    /// Whether the caller sent `ConsistencyLevel: eventual`.
+    pub eventual: bool,
     /// The body.
     pub bytes: Bytes,
     /// The request's ids.
@@ -149,23 +175,17 @@ impl Ask {
 
     /// How much of something the caller may see.
     pub fn reads(&self, query: may::Query) -> Result<View, Problem> {
-        may(&self.moment.state, query, &self.context()).map_err(|r| Problem::from(&r))
+        may(&self.moment.state, query, &self.moment.context).map_err(|r| Problem::from(&r))
     }
 
     /// Whether a request may be seen.
     pub fn sees_request(&self, request: &Request, view: View) -> bool {
-        may::may_see_request(&self.moment.state, request, view, &self.context())
+        may::may_see_request(&self.moment.state, request, view, &self.moment.context)
     }
 
     /// Whether something held by a principal may be seen.
     pub fn sees_held(&self, principal: PrincipalId, view: View) -> bool {
         may::may_see_held(&self.moment.state, principal, view)
-    }
-
-    fn context(&self) -> Context {
-        let mut context = self.app.engine.context(&self.caller);
-        context.now = self.moment.now;
-        context
     }
 
     /// The history, once it shows the moment that is asked about.
@@ -226,7 +246,29 @@ impl Ask {
         self.page_of(&query, context, &shape, rows)
     }
 
-    fn place(&self) -> Place<'_> {
+    /// Graph answers two kinds of query on the directory only with a header; a script that lacks it there lacks it here.
+    fn advanced(&self, entity: &'static Entity) -> Result<(), Problem> {
+        if self.eventual || !in_directory(entity) {
+            return Ok(());
+        }
+        if self.counting {
+            return Err(Problem::unsupported_query(
+                "Raw count (/$count) is not supported because the 'ConsistencyLevel:eventual' header is missing. Refer \
+                 to https://aka.ms/graph-docs/advanced-queries for more information",
+            ));
+        }
+        let searches = |name: &str| name.trim_start_matches('$').eq_ignore_ascii_case("search");
+        if pairs_of(&self.raw)?.iter().any(|(name, _)| searches(name)) {
+            return Err(Problem::unsupported_query(
+                "Request with $search query parameter only works through MSGraph with a special request header: \
+                 'ConsistencyLevel: eventual'",
+            ));
+        }
+        Ok(())
+    }
+
+    /// For functions, which answer the question before they look at any list.
+    pub fn place(&self) -> Place<'_> {
         let caller = self.caller.principal.unwrap_or(PrincipalId::from_u128(0));
         Place { caller, url: &self.url, raw: &self.raw }
     }
@@ -238,6 +280,7 @@ impl Ask {
 
     /// What is asked of a list of these.
     pub fn query(&self, entity: &'static Entity) -> Result<Query, Problem> {
+        self.advanced(entity)?;
         Query::parse(&self.raw, entity, Of::Many)
     }
 
@@ -301,10 +344,23 @@ impl Ask {
     fn follow(&self, row: &dyn Row, link: &'static super::odata::Link) -> Result<Answer, Problem> {
         let whole = if link.mixed { "directoryObjects" } else { link.to.name };
         match row.link(link.name) {
-            Linked::Many(rows) => {
-                let shape = Shape::by_id();
-                let shape = if link.mixed { shape.typed() } else { shape };
-                self.list_as(link.to, whole, shape, |_, _| rows.into_iter())
+            Linked::Many(mut rows) => {
+                let (to, whole, mixed) = match self.cast {
+                    Some(cast) => (cast, collection(cast), false),
+                    None => (link.to, whole, link.mixed),
+                };
+                rows.retain(|r| self.cast.is_none_or(|cast| std::ptr::eq(r.entity(), cast)));
+                let item = self.at("item");
+                if !item.is_empty() {
+                    let row =
+                        rows.iter().find(|r| r.get("id").as_str().is_some_and(|id| id.eq_ignore_ascii_case(item)));
+                    let row = row.ok_or_else(|| self.missing("item"))?;
+                    let query = Query::parse(&self.raw, to, Of::One)?;
+                    return Ok(self.written(&query, &format!("{whole}/$entity"), row, mixed));
+                }
+                let shape = if mixed { Shape::by_id().typed() } else { Shape::by_id() };
+                let listed = self.list_as(to, whole, shape, |_, _| rows.into_iter())?;
+                Ok(if self.references { self.as_references(listed) } else { listed })
             }
             Linked::One(Some(target)) => {
                 let query = Query::parse(&self.raw, link.to, Of::One)?;
@@ -312,6 +368,22 @@ impl Ask {
             }
             Linked::One(None) => Err(Problem::not_found(link.name)),
         }
+    }
+
+    /// The same list as references to what is in it.
+    fn as_references(&self, answer: Answer) -> Answer {
+        if self.counting {
+            return answer;
+        }
+        let Json::Object(mut out) = answer.into_json() else { return Answer::Nothing };
+        out.insert("@odata.context".into(), json!(self.context_url("Collection($ref)")));
+        if let Some(rows) = out.get_mut("value").and_then(Json::as_array_mut) {
+            for row in rows {
+                let id = row["id"].as_str().unwrap_or_default();
+                *row = json!({"@odata.id": format!("{}/directoryObjects/{id}", self.base)});
+            }
+        }
+        Answer::Found(Json::Object(out))
     }
 
     /// A list behind a fixed link.
@@ -333,7 +405,8 @@ impl Ask {
         Answer::Written(out)
     }
 
-    fn context_url(&self, context: &str) -> String {
+    /// Graph's address of a resource's description.
+    pub fn context_url(&self, context: &str) -> String {
         format!("{}/$metadata#{context}", self.base)
     }
 
@@ -345,11 +418,7 @@ impl Ask {
     /// The same, in another part of Graph, with the core's answer.
     pub async fn submit_as(&self, command: Command, part: Part) -> Result<(Moment, Decided), Problem> {
         match self.app.engine.submit(command, again(&self.caller)).await {
-            Ok(done) => {
-                let moment =
-                    Moment { state: self.app.engine.state(), now: self.app.engine.now(), me: self.caller.principal };
-                Ok((moment, done.answer))
-            }
+            Ok(done) => Ok((Moment::of(&self.app, &self.caller), done.answer)),
             Err(Wrong::Refused(refusal)) => Err(problem(&refusal, part)),
             Err(Wrong::Fault(fault)) => {
                 tracing::error!(%fault, "a command was not carried out");
@@ -362,8 +431,7 @@ impl Ask {
     pub fn rehearse(&self, command: &Command, part: Part) -> Result<(Moment, Decided), Problem> {
         let decision = self.app.engine.rehearse(command, &self.caller);
         let answer = decision.answer.map_err(|refusal| problem(&refusal, part))?;
-        let context = self.context();
-        let state = writ_core::decide::after(&self.moment.state, &decision.events, &context);
+        let state = writ_core::decide::after(&self.moment.state, &decision.events, &self.moment.context);
         Ok((Moment { state: Arc::new(state), ..self.moment.clone() }, answer))
     }
 }

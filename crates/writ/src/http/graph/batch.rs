@@ -6,7 +6,7 @@
 
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::{Fields, JsonBody};
-use super::dispatch::{Answered, Incoming, again, answer};
+use super::dispatch::{Answered, Incoming, again, answer, eventual};
 use super::route::segments;
 use crate::http::problem::{Problem, shown};
 use axum::body::Bytes;
@@ -28,6 +28,7 @@ struct Part {
     method: String,
     url: String,
     body: Bytes,
+    eventual: bool,
     after: Vec<String>,
 }
 
@@ -122,7 +123,9 @@ fn part(fields: &Fields<'_>) -> Result<Part, Problem> {
         Some(body @ Json::Object(_)) => Bytes::from(body.to_string()),
         Some(_) => return Err(Problem::bad_request("A body in a batch must be one JSON object.")),
     };
+    let header = |name: &str| fields.object("headers").ok().flatten().and_then(|h| h.text(name).ok().flatten());
     Ok(Part {
+        eventual: header("ConsistencyLevel").is_some_and(|value| eventual(value.as_bytes())),
         id: fields.required("id")?.to_owned(),
         method: fields.required("method")?.to_owned(),
         url: fields.required("url")?.to_owned(),
@@ -162,6 +165,7 @@ async fn one(ask: &Ask, part: &Part) -> Result<Answered, Problem> {
         raw: raw.to_owned(),
         method,
         body: part.body.clone(),
+        eventual: part.eventual,
     };
     Ok(Box::pin(answer(incoming)).await)
 }

@@ -5,7 +5,7 @@ use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::odata::value::Value;
 use super::odata::{Entity, Linked, Property, Row};
 use super::page::Shape;
-use super::{devices, groups, service_principals, units, users};
+use super::{applications, devices, directory_roles, groups, service_principals, units, users};
 use crate::http::problem::Problem;
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -18,9 +18,37 @@ pub static DIRECTORY_OBJECT: Entity = Entity {
     name: "directoryObject",
     properties: &[Property::id("id"), Property::time("deletedDateTime").shown()],
     links: &[],
-    special: &[&users::USER, &groups::GROUP, &service_principals::SERVICE_PRINCIPAL, &devices::DEVICE, &units::UNIT],
+    special: &[
+        &users::USER,
+        &groups::GROUP,
+        &service_principals::SERVICE_PRINCIPAL,
+        &devices::DEVICE,
+        &units::UNIT,
+        &directory_roles::DIRECTORY_ROLE,
+    ],
     or: true,
 };
+
+/// Whether a kind of resource is in the directory itself, where Graph answers some queries only with a header.
+pub fn in_directory(entity: &'static Entity) -> bool {
+    let is = |other: &'static Entity| std::ptr::eq(entity, other);
+    let older = is(&directory_roles::DIRECTORY_ROLE);
+    !older
+        && (is(&DIRECTORY_OBJECT) || is(&applications::APPLICATION) || DIRECTORY_OBJECT.special.iter().any(|s| is(s)))
+}
+
+/// What Graph calls all resources of a kind.
+pub fn collection(entity: &'static Entity) -> &'static str {
+    match entity.name {
+        "user" => "users",
+        "group" => "groups",
+        "servicePrincipal" => "servicePrincipals",
+        "device" => "devices",
+        "administrativeUnit" => "administrativeUnits",
+        "directoryRole" => "directoryRoles",
+        _ => "directoryObjects",
+    }
+}
 
 /// Something in the directory.
 #[derive(Clone, Copy)]
@@ -65,6 +93,14 @@ impl<'a> Object<'a> {
             .or_else(|| Self::host(moment, DeviceId(id)))
             .or_else(|| Self::unit(moment, UnitId(id)))
     }
+    /// Its id.
+    pub fn id(&self) -> Uuid {
+        match self.what {
+            What::Principal(p) => p.id.0,
+            What::Host(h) => h.id.0,
+            What::Unit(u) => u.id.0,
+        }
+    }
     /// The same as a boxed row.
     pub fn boxed(self) -> Box<dyn Row + 'a> {
         Box::new(self)
@@ -106,14 +142,16 @@ impl Row for Object<'_> {
 
     fn link(&self, name: &str) -> Linked<'_> {
         match (&self.what, name) {
-            (What::Principal(p), "memberOf") => Linked::Many(groups::direct_groups(self.moment, p.id)),
-            (What::Principal(p), "transitiveMemberOf") => Linked::Many(groups::all_groups(self.moment, p.id)),
+            (What::Principal(p), "memberOf") => Linked::Many(groups::containing(self.moment, p.id, false)),
+            (What::Principal(p), "transitiveMemberOf") => Linked::Many(groups::containing(self.moment, p.id, true)),
+            (What::Principal(p), "ownedObjects") => Linked::Many(groups::owned(self.moment, p.id)),
             (What::Principal(p), _) => match p.group() {
-                Some(group) => groups::link(self.moment, p.id, group, name),
+                Some(group) => groups::link(self.moment, group, name),
                 None => Linked::One(None),
             },
             (What::Unit(unit), "members") => Linked::Many(units::members(self.moment, unit)),
-            (What::Host(host), "memberOf") => Linked::Many(units::of_object(self.moment, host.id.0)),
+            (What::Host(_), "registeredOwners" | "registeredUsers") => Linked::Many(Vec::new()),
+            (What::Host(host), _) => Linked::Many(units::of_object(self.moment, host.id.0)),
             _ => Linked::One(None),
         }
     }

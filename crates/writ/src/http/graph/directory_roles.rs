@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use writ_core::holds;
 use writ_core::ids::{PrincipalId, RoleId};
-use writ_core::may::{Query, View};
+use writ_core::may::Query;
 use writ_core::role::Role;
 use writ_core::scope::Scope;
 
@@ -43,16 +43,27 @@ pub static TEMPLATE: Entity = Entity {
     or: true,
 };
 
-struct DirectoryRole<'a> {
+/// A built-in role as a directory role, or as the template of one.
+pub struct DirectoryRole<'a> {
     moment: &'a Moment,
     role: &'a Role,
-    /// How many of its members may be seen; `None` for a template, which has none.
-    view: Option<View>,
+    template: bool,
+}
+
+/// The directory roles that somebody holds now in the whole tenant, as far as the looker may know; with `groups` those
+/// that their groups pass on as well.
+pub fn held_by(moment: &Moment, principal: PrincipalId, groups: bool) -> Vec<Box<dyn Row + '_>> {
+    let state = &moment.state;
+    let held = holds::held(state, principal, moment.now).filter(|a| groups || a.principal == principal);
+    let in_force = held.filter(|a| a.target.scope() == Scope::Tenant && moment.sees_roles_of(a.principal));
+    let roles: BTreeSet<RoleId> = in_force.map(|a| a.target.role_id()).collect();
+    let shown = roles.iter().filter_map(|id| state.roles.get(id)).filter(|r| r.built_in);
+    shown.map(|role| Box::new(DirectoryRole { moment, role, template: false }) as Box<dyn Row>).collect()
 }
 
 impl Row for DirectoryRole<'_> {
     fn entity(&self) -> &'static Entity {
-        if self.view.is_some() { &DIRECTORY_ROLE } else { &TEMPLATE }
+        if self.template { &TEMPLATE } else { &DIRECTORY_ROLE }
     }
     fn get(&self, property: &str) -> Json {
         match property {
@@ -69,7 +80,7 @@ impl Row for DirectoryRole<'_> {
             let mut all = state.held_by(*p).assignments.iter();
             all.any(|a| a.target.role_id() == self.role.id && a.target.scope() == Scope::Tenant && a.in_window(now))
         };
-        let seen = |p: &PrincipalId| self.view.is_some_and(|view| writ_core::may::may_see_held(state, *p, view));
+        let seen = |p: &PrincipalId| !self.template && self.moment.sees_roles_of(*p);
         let holders: BTreeSet<PrincipalId> =
             state.holders_of(self.role.id).filter(held).filter(seen).filter(|p| holds::enabled(state, *p)).collect();
         Linked::Many(holders.into_iter().filter_map(|p| Object::principal(self.moment, p)).map(Object::boxed).collect())
@@ -89,7 +100,9 @@ pub const ROUTES: &[Route] = &[
 
 fn list(ask: &Ask, templates: bool) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
-    let view = if templates { None } else { Some(ask.reads(Query::Grants)?) };
+    if !templates {
+        ask.reads(Query::Grants)?;
+    }
     let (entity, path) = match templates {
         true => (&TEMPLATE, "directoryRoleTemplates"),
         false => (&DIRECTORY_ROLE, "directoryRoles"),
@@ -97,12 +110,16 @@ fn list(ask: &Ask, templates: bool) -> Result<Answer, Problem> {
     // Graph answers with all of them at once.
     ask.list_as(entity, path, Shape::by_id().sorted().usual(999), |_, from| {
         let all = ask.moment.state.roles.range(RoleId(from)..).map(|(_, role)| &**role);
-        all.filter(|r| r.built_in && r.assignable).map(move |role| DirectoryRole { moment: &ask.moment, role, view })
+        all.filter(|r| r.built_in && r.assignable).map(move |role| DirectoryRole {
+            moment: &ask.moment,
+            role,
+            template: templates,
+        })
     })
 }
 
 /// The role that the path names: by id, or by its template in either of the two forms of an alternate key.
-fn named(ask: &Ask, view: Option<View>) -> Result<DirectoryRole<'_>, Problem> {
+fn named(ask: &Ask, template: bool) -> Result<DirectoryRole<'_>, Problem> {
     let name = if ask.at("roleTemplateId").is_empty() { "id" } else { "roleTemplateId" };
     let text = ask.at(name);
     let text = match text.split_once('=') {
@@ -111,21 +128,21 @@ fn named(ask: &Ask, view: Option<View>) -> Result<DirectoryRole<'_>, Problem> {
     };
     let role = text.parse::<RoleId>().ok().and_then(|id| ask.moment.state.roles.get(&id));
     let role = role.filter(|r| r.built_in && r.assignable).ok_or_else(|| ask.missing(name))?;
-    Ok(DirectoryRole { moment: &ask.moment, role, view })
+    Ok(DirectoryRole { moment: &ask.moment, role, template })
 }
 
 fn role(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
-    let view = ask.reads(Query::Grants)?;
-    ask.one(&DIRECTORY_ROLE, "directoryRoles/$entity", &named(ask, Some(view))?)
+    ask.reads(Query::Grants)?;
+    ask.one(&DIRECTORY_ROLE, "directoryRoles/$entity", &named(ask, false)?)
 }
 
 fn members(ask: &Ask) -> Result<Answer, Problem> {
-    let view = ask.reads(Query::Grants)?;
-    ask.links(&named(ask, Some(view))?, "members")
+    ask.reads(Query::Grants)?;
+    ask.links(&named(ask, false)?, "members")
 }
 
 fn template(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
-    ask.one(&TEMPLATE, "directoryRoleTemplates/$entity", &named(ask, None)?)
+    ask.one(&TEMPLATE, "directoryRoleTemplates/$entity", &named(ask, true)?)
 }

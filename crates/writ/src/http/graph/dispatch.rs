@@ -2,6 +2,8 @@
 //! Who asks is established before anything is looked up, so a stranger learns nothing, not even which paths exist.
 
 use super::ask::{Answer, Ask, Moment};
+use super::directory_objects::DIRECTORY_OBJECT;
+use super::odata::Entity;
 use super::route::{Handler, Refused, Route, Verb, find, segments};
 use super::throttle::{self, Charge, Cost, Kind, Limits};
 use super::{negotiation, permissions, properties};
@@ -40,11 +42,14 @@ impl Version {
 /// Every resource's routes.
 pub const ALL: &[&[Route]] = &[
     super::users::ROUTES,
+    super::delta::ROUTES,
     super::groups::ROUTES,
     super::units::ROUTES,
     super::devices::ROUTES,
     super::organization::ROUTES,
     super::service_principals::ROUTES,
+    super::applications::ROUTES,
+    super::memberships::ROUTES,
     super::role_definitions::ROUTES,
     super::schedule_requests::ROUTES,
     super::schedules::ROUTES,
@@ -80,6 +85,8 @@ pub struct Incoming {
     pub method: Method,
     /// The body.
     pub body: Bytes,
+    /// Whether the caller sent `ConsistencyLevel: eventual`, which Graph wants for some queries.
+    pub eventual: bool,
 }
 
 /// Answers everything below `/v1.0`.
@@ -121,6 +128,7 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
     let incoming = Incoming {
         origin: origin(&app, &parts)?,
         raw: parts.uri.query().unwrap_or_default().to_owned(),
+        eventual: parts.headers.get("consistencylevel").is_some_and(|v| eventual(v.as_bytes())),
         method: parts.method,
         app,
         caller,
@@ -130,6 +138,11 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
         body,
     };
     Ok(answer(incoming).await)
+}
+
+/// Whether this value of the ConsistencyLevel header is the one that Graph asks for.
+pub fn eventual(value: &[u8]) -> bool {
+    value.trim_ascii().eq_ignore_ascii_case(b"eventual")
 }
 
 /// Scheme and host for absolute links: the configured address, or the one the caller used. HTTP/1.1 says it in the
@@ -183,7 +196,7 @@ fn charge(app: &App, caller: &Caller, kind: Kind, cost: Cost) -> Charge {
 }
 
 async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer, Problem> {
-    let Incoming { app, caller, ids, version, origin, path, raw, method, body } = incoming;
+    let Incoming { app, caller, ids, version, origin, path, raw, method, body, eventual } = incoming;
     let mut parts = segments(&path)?;
     let verb = match method {
         Method::GET => Some(Verb::Get),
@@ -192,8 +205,18 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         Method::DELETE => Some(Verb::Delete),
         _ => None,
     };
-    let counting = verb == Some(Verb::Get) && parts.len() > 1 && parts.last().is_some_and(|s| s == "$count");
+    let reads = verb == Some(Verb::Get);
+    let ends_with = |parts: &[String], name: &str| reads && parts.len() > 1 && parts.last().is_some_and(|s| s == name);
+    let counting = ends_with(&parts, "$count");
     if counting {
+        parts.pop();
+    }
+    let references = !counting && ends_with(&parts, "$ref");
+    if references {
+        parts.pop();
+    }
+    let cast = parts.last().filter(|_| reads && parts.len() > 1).and_then(|s| cast_to(s));
+    if cast.is_some() {
         parts.pop();
     }
     let found = find(ALL, version == Version::Beta, verb, &parts);
@@ -218,9 +241,15 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
     }
     properties::known(found.route, &body)?;
+    // Only what a link leads to can be cut down to one type, or told as references.
+    let linked = found.route.path.ends_with("{link}") || found.route.path.ends_with("/members");
+    if !linked && (references || cast.is_some()) {
+        let segment = cast.map_or("$ref".to_owned(), |c| format!("microsoft.graph.{}", c.name));
+        return Err(Problem::unknown_segment(&segment));
+    }
     let base = format!("{origin}/{}", version.segment());
     let ask = Ask {
-        moment: Moment { state: app.engine.state(), now: app.engine.now(), me: caller.principal },
+        moment: Moment::of(&app, &caller),
         url: format!("{base}/{}", path.trim_start_matches('/')),
         parameters: found.parameters,
         bytes: body,
@@ -232,6 +261,9 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         base,
         raw,
         counting,
+        references,
+        cast,
+        eventual,
     };
     let answer = match found.route.handler {
         Handler::Now(read) => read(&ask)?,
@@ -243,6 +275,15 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         (true, _) => Err(Problem::unknown_segment("$count")),
         (false, answer) => Ok(answer),
     }
+}
+
+/// The kind of resource that a cast such as `microsoft.graph.user` names.
+fn cast_to(segment: &str) -> Option<&'static Entity> {
+    let bare = |prefix: &str| {
+        segment.get(..prefix.len()).filter(|p| p.eq_ignore_ascii_case(prefix)).map(|p| &segment[p.len()..])
+    };
+    let name = bare("microsoft.graph.").or_else(|| bare("graph."))?;
+    DIRECTORY_OBJECT.special.iter().find(|e| e.name.eq_ignore_ascii_case(name)).copied()
 }
 
 /// The same caller for another command.

@@ -7,6 +7,8 @@ use super::odata::{Entity, Kind, Link, Linked, Property, Row};
 use crate::engine::fresh_id;
 use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use writ_core::command::Command;
 use writ_core::directory::{Group, Principal};
 use writ_core::ids::PrincipalId;
@@ -66,24 +68,46 @@ fn principals<'a>(moment: &'a Moment, ids: impl Iterator<Item = PrincipalId>) ->
     ids.filter_map(|id| Object::principal(moment, id)).map(Object::boxed).collect()
 }
 
-/// The groups a principal is directly in.
-pub fn direct_groups(moment: &Moment, principal: PrincipalId) -> Vec<Box<dyn Row + '_>> {
-    let mut all = principals(moment, moment.state.groups_of.get(&principal).into_iter().flatten().copied());
+/// What a principal is in: groups, administrative units, directory roles. With `through` also the groups that its groups
+/// are in, and the roles its groups pass on; a group in a unit does not bring its members along.
+pub fn containing(moment: &Moment, principal: PrincipalId, through: bool) -> Vec<Box<dyn Row + '_>> {
+    let mut all = if through {
+        principals(moment, moment.state.groups_above(principal).into_iter())
+    } else {
+        principals(moment, moment.state.groups_of.get(&principal).into_iter().flatten().copied())
+    };
     all.extend(super::units::of_object(moment, principal.0));
+    all.extend(super::directory_roles::held_by(moment, principal, through));
     all
 }
 
-/// The groups a principal is in, through other groups too.
-pub fn all_groups(moment: &Moment, principal: PrincipalId) -> Vec<Box<dyn Row + '_>> {
-    principals(moment, moment.state.groups_above(principal).into_iter())
+/// The groups that somebody owns.
+pub fn owned(moment: &Moment, owner: PrincipalId) -> Vec<Box<dyn Row + '_>> {
+    let owns = |p: &&Arc<Principal>| p.group().is_some_and(|g| g.owners.contains(&owner));
+    let groups = moment.state.principals.values().filter(owns).map(|p| p.id);
+    principals(moment, groups)
+}
+
+/// Everything in a group, through the groups in it too, those groups included.
+fn everything_in(moment: &Moment, group: &Group) -> BTreeSet<PrincipalId> {
+    let mut found = BTreeSet::new();
+    let mut todo: Vec<&Group> = vec![group];
+    while let Some(next) = todo.pop() {
+        for member in &next.members {
+            if found.insert(*member) {
+                todo.extend(moment.state.principals.get(member).and_then(|p| p.group()));
+            }
+        }
+    }
+    found
 }
 
 /// What a group links to.
-pub fn link<'a>(moment: &'a Moment, id: PrincipalId, group: &'a Group, name: &str) -> Linked<'a> {
+pub fn link<'a>(moment: &'a Moment, group: &'a Group, name: &str) -> Linked<'a> {
     match name {
         "members" => Linked::Many(principals(moment, group.members.iter().copied())),
         "owners" => Linked::Many(principals(moment, group.owners.iter().copied())),
-        "transitiveMembers" => Linked::Many(principals(moment, moment.state.everybody_in(id).into_iter())),
+        "transitiveMembers" => Linked::Many(principals(moment, everything_in(moment, group).into_iter())),
         _ => Linked::One(None),
     }
 }
@@ -96,6 +120,7 @@ pub const ROUTES: &[Route] = &[
     Route::patch("groups/{id}", |ask| Box::pin(update(ask))),
     Route::delete("groups/{id}", |ask| Box::pin(delete(ask))),
     Route::get("groups/{id}/{link}", one),
+    Route::get("groups/{id}/{link}/{item}", one),
     Route::post("groups/{id}/members/$ref", |ask| Box::pin(add_member(ask))),
     Route::delete("groups/{id}/members/{member}/$ref", |ask| Box::pin(remove_member(ask))),
     Route::post("groups/{id}/owners/$ref", |ask| Box::pin(add_owner(ask))),

@@ -5,11 +5,13 @@
 //! One file per resource; each says in a table which properties it has and in another which routes. `dispatch` finds
 //! the route, `ask` is what a handler works with, `odata` and `page` do the rest.
 
+pub mod applications;
 pub mod approvals;
 pub mod ask;
 pub mod asked;
 pub mod batch;
 pub mod body;
+pub mod delta;
 pub mod devices;
 pub mod directory_audits;
 pub mod directory_objects;
@@ -20,6 +22,7 @@ pub mod groups;
 pub mod held;
 pub mod ids;
 pub mod instances;
+pub mod memberships;
 pub mod named;
 mod negotiation;
 pub mod odata;

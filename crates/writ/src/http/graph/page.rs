@@ -265,36 +265,49 @@ fn path_of(url: &str) -> &str {
 }
 
 fn link(at: &[Json], key: &PageKey, place: &Place<'_>) -> Result<String, Problem> {
+    link_named("$skiptoken", at, key, place)
+}
+
+/// The URL that goes on from here, with a signed token of this name that holds these values.
+pub fn link_named(name: &str, at: &[Json], key: &PageKey, place: &Place<'_>) -> Result<String, Problem> {
     let mut token = Json::Array(at.to_vec()).to_string().into_bytes();
     let tag = tag(&token, key, place)?;
     token.extend_from_slice(tag.as_ref());
     let mut url = format!("{}?", place.url);
-    for (name, value) in bound(place.raw)? {
-        url.push_str(&format!("${}=", utf8_percent_encode(name.trim_start_matches('$'), ESCAPED)));
+    for (option, value) in bound(place.raw)? {
+        url.push_str(&format!("${}=", utf8_percent_encode(option.trim_start_matches('$'), ESCAPED)));
         url.extend(utf8_percent_encode(&value, ESCAPED));
         url.push('&');
     }
-    url.push_str("$skiptoken=");
+    url.push_str(name);
+    url.push('=');
     url.push_str(&URL_SAFE_NO_PAD.encode(token));
     Ok(url)
 }
 
+fn wrong() -> Problem {
+    Problem::bad_request(
+        "The $skiptoken is not one that this server gave to this caller for this query; follow @odata.nextLink \
+         exactly as it was given.",
+    )
+}
+
 fn open(token: &str, keys: &[By], key: &PageKey, place: &Place<'_>) -> Result<Vec<Json>, Problem> {
-    let wrong = || {
-        Problem::bad_request(
-            "The $skiptoken is not one that this server gave to this caller for this query; follow @odata.nextLink \
-             exactly as it was given.",
-        )
-    };
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
-    let (payload, given) = bytes.split_last_chunk::<32>().ok_or_else(wrong)?;
-    let made = tag(payload, key, place)?;
+    let at = values_in(token, key, place).ok_or_else(wrong)?;
+    if at.len() == keys.len() { Ok(at) } else { Err(wrong()) }
+}
+
+/// The values in a token that this server gave to this caller for this query; `None` for any other text.
+pub fn values_in(token: &str, key: &PageKey, place: &Place<'_>) -> Option<Vec<Json>> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (payload, given) = bytes.split_last_chunk::<32>()?;
+    let made = tag(payload, key, place).ok()?;
     if !bool::from(subtle::ConstantTimeEq::ct_eq(made.as_ref(), &given[..])) {
-        return Err(wrong());
+        return None;
     }
     match serde_json::from_slice::<Json>(payload) {
-        Ok(Json::Array(at)) if at.len() == keys.len() => Ok(at),
-        _ => Err(wrong()),
+        Ok(Json::Array(at)) => Some(at),
+        _ => None,
     }
 }
 

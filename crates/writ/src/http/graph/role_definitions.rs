@@ -2,6 +2,7 @@
 
 use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::body::Fields;
+use super::dispatch::Version;
 use super::odata::{Entity, Kind, Link, Linked, Property, Row};
 use super::page::Shape;
 use crate::engine::fresh_id;
@@ -39,18 +40,45 @@ pub static ROLE: Entity = Entity {
     or: false,
 };
 
+/// A role definition as beta shows it: whether it is privileged and who may hold it come along.
+pub static ROLE_BETA: Entity = Entity {
+    name: "unifiedRoleDefinition",
+    properties: &[
+        Property::id("id"),
+        Property::text("allowedPrincipalTypes"),
+        Property::text("description"),
+        Property::text("displayName"),
+        Property::bool("isBuiltIn"),
+        Property::bool("isEnabled"),
+        Property::bool("isPrivileged"),
+        Property::list("resourceScopes", &Kind::Text).shown(),
+        Property::id("templateId"),
+        Property::text("version").shown(),
+        Property::list("rolePermissions", &Kind::Object(PERMISSION)).shown(),
+    ],
+    links: &[Link::many("inheritsPermissionsFrom", &ROLE_BETA)],
+    special: &[],
+    or: false,
+};
+
 /// A role definition as a row.
 pub struct RoleRow<'a> {
     /// The moment it is seen at.
     pub moment: &'a Moment,
     /// The role.
     pub role: &'a Role,
+    /// Which version's properties it has.
+    entity: &'static Entity,
 }
 
 impl<'a> RoleRow<'a> {
     /// The role with this id.
     pub fn of(moment: &'a Moment, id: RoleId) -> Option<Self> {
-        moment.state.roles.get(&id).map(|role| Self { moment, role })
+        moment.state.roles.get(&id).map(|role| Self { moment, role, entity: &ROLE })
+    }
+    /// The same as this version of Graph shows it.
+    fn in_version(self, version: Version) -> Self {
+        Self { entity: entity(version), ..self }
     }
     /// The same as a boxed row.
     pub fn boxed(self) -> Box<dyn Row + 'a> {
@@ -58,9 +86,13 @@ impl<'a> RoleRow<'a> {
     }
 }
 
+fn entity(version: Version) -> &'static Entity {
+    if version == Version::Beta { &ROLE_BETA } else { &ROLE }
+}
+
 impl Row for RoleRow<'_> {
     fn entity(&self) -> &'static Entity {
-        &ROLE
+        self.entity
     }
     fn get(&self, property: &str) -> Json {
         let role = self.role;
@@ -72,6 +104,8 @@ impl Row for RoleRow<'_> {
             "isBuiltIn" => json!(role.built_in),
             "isEnabled" => json!(role.enabled),
             "isPrivileged" => json!(role.privileged()),
+            // Users, programs and role-assignable groups may hold any role that can be assigned at all.
+            "allowedPrincipalTypes" if role.assignable => json!("user,servicePrincipal,group"),
             "resourceScopes" => json!(["/"]),
             "version" if role.built_in => json!("1"),
             "rolePermissions" => json!([{"allowedResourceActions": role.actions, "condition": null}]),
@@ -81,7 +115,12 @@ impl Row for RoleRow<'_> {
     fn link(&self, name: &str) -> Linked<'_> {
         match name {
             "inheritsPermissionsFrom" => Linked::Many(
-                self.role.inherits.iter().filter_map(|id| RoleRow::of(self.moment, *id)).map(RoleRow::boxed).collect(),
+                self.role
+                    .inherits
+                    .iter()
+                    .filter_map(|id| RoleRow::of(self.moment, *id))
+                    .map(|row| RoleRow { entity: self.entity, ..row }.boxed())
+                    .collect(),
             ),
             _ => Linked::One(None),
         }
@@ -104,15 +143,16 @@ pub const ROUTES: &[Route] = &[
 fn list(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
     // Graph answers with all of them at once.
-    ask.list_as(&ROLE, PATH, Shape::by_id().sorted().usual(999), |_, from| {
-        ask.moment.state.roles.range(RoleId(from)..).filter_map(|(id, _)| RoleRow::of(&ask.moment, *id))
+    ask.list_as(entity(ask.version), PATH, Shape::by_id().sorted().usual(999), |_, from| {
+        let all = ask.moment.state.roles.range(RoleId(from)..);
+        all.filter_map(|(id, _)| Some(RoleRow::of(&ask.moment, *id)?.in_version(ask.version)))
     })
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
     let row = RoleRow::of(&ask.moment, ask.id_at("id")?).ok_or_else(|| ask.missing("id"))?;
-    ask.one(&ROLE, ENTITY, &row)
+    ask.one(entity(ask.version), ENTITY, &row.in_version(ask.version))
 }
 
 /// All actions in `rolePermissions`.
@@ -133,15 +173,18 @@ fn actions(fields: &Fields<'_>) -> Result<Option<Vec<String>>, Problem> {
 async fn create(ask: &Ask) -> Written {
     let body = ask.body()?;
     let fields = body.fields();
-    let role = RoleId(fresh_id());
+    // Graph lets the caller choose the template's id; a role's own id is the same here, as for built-in ones.
+    let role = fields.id("templateId")?.unwrap_or_else(|| RoleId(fresh_id()));
     let command = Command::CreateRole {
         role,
         name: fields.required("displayName")?.to_owned(),
         description: fields.text("description")?.unwrap_or_default().to_owned(),
         actions: actions(&fields)?.unwrap_or_default(),
+        enabled: fields.bool("isEnabled")?.unwrap_or(true),
     };
     let moment = ask.submit(command).await?;
-    ask.created(&ROLE, ENTITY, RoleRow::of(&moment, role).as_ref())
+    let row = RoleRow::of(&moment, role).map(|row| row.in_version(ask.version));
+    ask.created(entity(ask.version), ENTITY, row.as_ref())
 }
 
 async fn update(ask: &Ask) -> Written {

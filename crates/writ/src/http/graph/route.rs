@@ -48,7 +48,8 @@ pub enum Handler {
 pub struct Route {
     /// The method.
     pub verb: Verb,
-    /// The path below the version: literal segments, `{name}` for one segment, `name(parameter)` for a function.
+    /// The path below the version: literal segments, `{name}` for one segment, `name(parameter)` for a function or an
+    /// alternate key, `name()` for a function without parameters.
     pub path: &'static str,
     /// Where it exists.
     pub versions: Versions,
@@ -91,15 +92,22 @@ pub struct Found {
     pub parameters: Vec<(&'static str, String)>,
 }
 
-/// Cuts a raw path into decoded segments.
+/// Cuts a raw path into decoded segments. A key in parentheses, as in `users('ana@contoso.com')`, is a segment too.
 pub fn segments(raw: &str) -> Result<Vec<String>, Problem> {
-    raw.split('/')
-        .filter(|s| !s.is_empty())
-        .map(|s| {
-            let text = percent_decode_str(s).decode_utf8().map_err(|_| Problem::unknown_segment(s))?;
-            Ok(text.into_owned())
-        })
-        .collect()
+    let mut out = Vec::new();
+    for s in raw.split('/').filter(|s| !s.is_empty()) {
+        let text = percent_decode_str(s).decode_utf8().map_err(|_| Problem::unknown_segment(s))?;
+        let keyed = text.strip_suffix("')").and_then(|t| t.split_once("('"));
+        match keyed {
+            // A function's or an alternate key's parameter has a name: it stays where it is.
+            Some((name, key)) if !name.is_empty() && !name.contains('(') => {
+                // Inside quotes a quote is written twice.
+                out.extend([name.to_owned(), key.replace("''", "'")]);
+            }
+            _ => out.push(text.into_owned()),
+        }
+    }
+    Ok(out)
 }
 
 /// Finds the route for these segments, or says what is wrong with them.
@@ -175,6 +183,10 @@ fn fit(pattern: &'static str, segment: &str) -> Option<Fit> {
             Some(prefix) if prefix.eq_ignore_ascii_case("microsoft.graph.") => &segment[prefix.len()..],
             _ => segment,
         };
+        if parameter.is_empty() {
+            let bare = bare.strip_suffix("()").unwrap_or(bare);
+            return bare.eq_ignore_ascii_case(function).then_some(Fit::Literal);
+        }
         let (name, inner) = bare.strip_suffix(')')?.split_once('(')?;
         let (key, value) = inner.split_once('=')?;
         let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
@@ -194,6 +206,7 @@ mod tests {
         Route::get("things/filterByCurrentUser(on)", |_| Ok(Answer::Nothing)),
         Route::get("things/special", |_| Ok(Answer::Nothing)),
         Route::get("things/{id}/steps", |_| Ok(Answer::Nothing)).beta(),
+        Route::get("things/delta()", |_| Ok(Answer::Nothing)),
     ];
 
     fn found(raw: &str, beta: bool) -> String {
@@ -211,6 +224,8 @@ mod tests {
             found("/things/filterByCurrentUser(on=%27principal%27)", false),
             found("/things/microsoft.graph.filterByCurrentUser%28on%3D'approver'%29", false),
             found("/things/x/steps", true), found("/things/x/steps", false), found("/nothing/x", false), found("/", false),
+            found("/things/delta", false), found("/things/microsoft.graph.delta()", false), found("/things/Delta()", false),
+            found("/things('a''b')", false), found("/things(%27x%40y%27)", false),
             found("/things/$ref", false), found("/things/filterByCurrentUser(of='x')", false), found("/things", false),
         ].join("\n"), @r#"
         me []
@@ -223,6 +238,11 @@ mod tests {
         Segment("steps")
         Segment("nothing")
         Segment("")
+        things/delta() []
+        things/delta() []
+        things/delta() []
+        things/{id} [("id", "a'b")]
+        things/{id} [("id", "x@y")]
         Segment("$ref")
         Segment("filterByCurrentUser(of='x')")
         Segment("things")

@@ -1,11 +1,15 @@
 //! Users, and the caller as one of them (`/me`).
-//! Passwords never pass through here: a person binds a first factor with a single-use code.
+//! Passwords never pass through here: a person binds a first factor with a single-use code. What a new user's body has
+//! beside what is kept is named in the answer, so that nothing is dropped unsaid.
 
 use super::ask::{Answer, Ask, Route, Written};
+use super::body::Fields;
 use super::directory_objects::{DIRECTORY_OBJECT, Object};
+use super::dispatch::again;
 use super::odata::{Entity, Kind, Link, Property};
 use crate::engine::fresh_id;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, shown};
+use crate::http::session;
 use serde_json::{Value as Json, json};
 use writ_core::command::{Command, NewUser};
 use writ_core::directory::{Principal, User};
@@ -36,6 +40,7 @@ pub static USER: Entity = Entity {
     links: &[
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
+        Link::many("ownedObjects", &DIRECTORY_OBJECT).mixed(),
     ],
     special: &[],
     or: true,
@@ -61,12 +66,16 @@ pub fn property(p: &Principal, user: &User, name: &str) -> Json {
 pub const ROUTES: &[Route] = &[
     Route::get("me", me),
     Route::get("me/{link}", me),
+    Route::get("me/{link}/{item}", me),
+    Route::post("me/revokeSignInSessions()", |ask| Box::pin(revoke(ask))),
+    Route::post("users/{id}/revokeSignInSessions()", |ask| Box::pin(revoke(ask))),
     Route::get("users", list),
     Route::post("users", |ask| Box::pin(create(ask))),
     Route::get("users/{id}", one),
     Route::patch("users/{id}", |ask| Box::pin(update(ask))),
     Route::delete("users/{id}", |ask| Box::pin(delete(ask))),
     Route::get("users/{id}/{link}", one),
+    Route::get("users/{id}/{link}/{item}", one),
 ];
 
 fn me(ask: &Ask) -> Result<Answer, Problem> {
@@ -89,14 +98,16 @@ fn named(ask: &Ask) -> Result<PrincipalId, Problem> {
     found.map(|p| p.id).ok_or_else(|| ask.missing("id"))
 }
 
-fn one(ask: &Ask) -> Result<Answer, Problem> {
+/// The user that the path names, if the caller may read about them.
+pub fn readable(ask: &Ask) -> Result<PrincipalId, Problem> {
     let found = named(ask);
-    if found.as_ref().ok() == Some(&ask.me()?) {
-        ask.reads(Query::Me)?;
-    } else {
-        ask.reads(Query::Directory)?;
-    }
-    let row = Object::principal(&ask.moment, found?).ok_or_else(|| ask.missing("id"))?;
+    let own = found.is_ok() && found.as_ref().ok() == ask.moment.me.as_ref();
+    ask.reads(if own { Query::Me } else { Query::Directory })?;
+    found
+}
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    let row = Object::principal(&ask.moment, readable(ask)?).ok_or_else(|| ask.missing("id"))?;
     ask.one(&USER, "users/$entity", &row)
 }
 
@@ -109,15 +120,39 @@ async fn create(ask: &Ask) -> Written {
         name: fields.required("displayName")?.to_owned(),
         upn: fields.required("userPrincipalName")?.to_owned(),
     };
-    if fields.bool("accountEnabled")? == Some(false) {
-        return Err(Problem::bad_request(
-            "A user is created enabled and cannot sign in before a first factor is bound; disable it afterwards if \
-             it must be.",
-        ));
-    }
     let id = user.id;
-    let moment = ask.submit(Command::CreateUser(user)).await?;
-    ask.created(&USER, "users/$entity", Object::principal(&moment, id).as_ref())
+    let enabled = fields.bool("accountEnabled")?.unwrap_or(true);
+    let moment =
+        ask.submit(if enabled { Command::CreateUser(user) } else { Command::CreateDisabledUser(user) }).await?;
+    let mut made = ask.created(&USER, "users/$entity", Object::principal(&moment, id).as_ref())?;
+    if let (Answer::Made(Json::Object(out)), Some(notice)) = (&mut made, notice(&fields)) {
+        out.insert("@writ.notice".into(), json!(notice));
+    }
+    Ok(made)
+}
+
+/// What the body had that is not kept.
+fn notice(fields: &Fields<'_>) -> Option<String> {
+    const KEPT: [&str; 5] = ["accountEnabled", "displayName", "mailNickname", "userPrincipalName", "userType"];
+    let kept = |name: &str| name.contains('@') || KEPT.iter().any(|k| k.eq_ignore_ascii_case(name));
+    let dropped: Vec<&str> = fields.names().filter(|n| !kept(n) && fields.value(n).is_some()).collect();
+    if dropped.is_empty() {
+        return None;
+    }
+    let mut notice = format!("Not kept: {}.", shown(&dropped.join(", ")));
+    if fields.has("passwordProfile") {
+        notice.push_str(
+            " The password in it opens nothing, since two people would know it: issue an enrolment code (writ user \
+             code), with which the user binds their own.",
+        );
+    }
+    Some(notice)
+}
+
+async fn revoke(ask: &Ask) -> Written {
+    let user = if ask.at("id").is_empty() { ask.me()? } else { named(ask)? };
+    ask.app.identity.end_sessions(again(&ask.caller), user).await.map_err(|denied| session::problem(&denied))?;
+    Ok(Answer::Found(json!({"@odata.context": ask.context_url("Edm.Boolean"), "value": true})))
 }
 
 async fn update(ask: &Ask) -> Written {
@@ -125,7 +160,8 @@ async fn update(ask: &Ask) -> Written {
     let fields = body.fields();
     if fields.has("passwordProfile") {
         return Err(Problem::bad_request(
-            "A password cannot be set here, since two people would know it. Issue an enrolment code instead: writ enrol.",
+            "A password cannot be set here, since two people would know it. Issue an enrolment code instead: writ user \
+             code.",
         ));
     }
     let command = Command::UpdateUser {

@@ -1,0 +1,269 @@
+//! The directory over HTTP: who is in what, names and keys in the path, what a new user is made of, and what Graph
+//! answers only with a header.
+
+use crate::house::{ANA, BEN, CARLA, DANA, EVE, FINANCE, House, ROOT, SECURITY};
+use serde_json::{Value as Json, json};
+use writ::http::graph::applications::COMMAND_LINE;
+use writ_core::command::Command;
+use writ_core::ids::PrincipalId;
+use writ_core::role::GLOBAL_ADMINISTRATOR;
+
+const TEAM: PrincipalId = PrincipalId::from_u128(0x51);
+const ROBOT: PrincipalId = PrincipalId::from_u128(0x60);
+const APP: &str = "00000000-0000-0000-0000-0000000000a9";
+
+/// The house with a group that Security is in, which is in a unit, and a program that owns it.
+async fn nested() -> House {
+    let house = House::new().await;
+    let service = Command::CreateService { service: ROBOT, name: "Robot".into(), app: APP.parse().expect("a GUID") };
+    house.does(DANA, service).await;
+    let team = Command::CreateGroup {
+        group: TEAM,
+        name: "Everybody who protects".into(),
+        description: String::new(),
+        role_assignable: false,
+        owners: vec![ROBOT],
+        members: vec![SECURITY, EVE],
+    };
+    house.does(DANA, team).await;
+    house.does(DANA, Command::AddToUnit { unit: FINANCE, object: BEN.0 }).await;
+    house
+}
+
+fn ids(rows: &[Json]) -> Vec<String> {
+    let mut ids: Vec<String> = rows.iter().map(|r| r["id"].as_str().unwrap_or_default().to_owned()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn sorted(ids: &[&dyn std::fmt::Display]) -> Vec<String> {
+    let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test]
+async fn membership_is_told_directly_and_through_groups() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    let list = async |path: String| ids(&dana.get(&path).await.list());
+    assert_eq!(list(format!("/v1.0/groups/{TEAM}/members")).await, sorted(&[&SECURITY, &EVE]));
+    assert_eq!(list(format!("/v1.0/groups/{TEAM}/transitiveMembers")).await, sorted(&[&SECURITY, &EVE, &BEN, &CARLA]));
+    assert_eq!(list(format!("/v1.0/groups/{TEAM}/members/microsoft.graph.user")).await, sorted(&[&EVE]));
+    assert_eq!(list(format!("/v1.0/groups/{TEAM}/transitiveMembers/graph.group")).await, sorted(&[&SECURITY]));
+    assert_eq!(list(format!("/v1.0/groups/{TEAM}/owners")).await, sorted(&[&ROBOT]));
+    assert_eq!(list(format!("/v1.0/servicePrincipals/{ROBOT}/ownedObjects")).await, sorted(&[&TEAM]));
+    assert_eq!(list(format!("/v1.0/groups/{SECURITY}/memberOf")).await, sorted(&[&TEAM]));
+    assert_eq!(list(format!("/v1.0/users/{BEN}/memberOf")).await, sorted(&[&SECURITY, &FINANCE]));
+    assert_eq!(list(format!("/v1.0/users/{BEN}/transitiveMemberOf")).await, sorted(&[&SECURITY, &TEAM, &FINANCE]));
+    assert_eq!(
+        list(format!("/v1.0/users/{BEN}/transitiveMemberOf/microsoft.graph.group")).await,
+        sorted(&[&SECURITY, &TEAM])
+    );
+
+    // A cast is of one type: its rows need not say so, and have that type's own properties to filter by.
+    let filtered =
+        format!("/v1.0/groups/{TEAM}/transitiveMembers/microsoft.graph.user?$filter=startswith(displayName,'B')");
+    let users = dana.get(&filtered).await.list();
+    assert_eq!((ids(&users), &users[0]["@odata.type"]), (sorted(&[&BEN]), &Json::Null));
+    assert_eq!(
+        dana.eventual().get(&format!("/v1.0/groups/{TEAM}/transitiveMembers/graph.user/$count")).await.text,
+        "3"
+    );
+
+    let one = dana.get(&format!("/v1.0/groups/{TEAM}/members/{EVE}")).await.is(200);
+    assert_eq!((&one["id"], &one["@odata.type"]), (&json!(EVE), &json!("#microsoft.graph.user")));
+    dana.get(&format!("/v1.0/groups/{TEAM}/members/{BEN}")).await.is(404);
+
+    let references = dana.get(&format!("/v1.0/groups/{TEAM}/members/$ref?$top=1")).await.is(200);
+    assert_eq!(references["value"], json!([{"@odata.id": format!("http://localhost/v1.0/directoryObjects/{EVE}")}]));
+    assert!(references["@odata.nextLink"].is_string());
+    let odd = dana.get(&format!("/v1.0/users/{BEN}/microsoft.graph.group")).await.refused();
+    assert!(odd.contains("microsoft.graph.group"), "{odd}");
+}
+
+#[tokio::test]
+async fn a_directory_role_shows_in_member_of_to_whoever_may_see_who_holds_it() {
+    let house = House::new().await;
+    let roles = |rows: Vec<Json>| -> Vec<Json> {
+        rows.into_iter().filter(|r| r["@odata.type"] == "#microsoft.graph.directoryRole").collect()
+    };
+    let own = roles(house.signed_in(DANA).await.get("/v1.0/me/memberOf").await.list());
+    assert_eq!((own.len(), &own[0]["roleTemplateId"]), (1, &json!(GLOBAL_ADMINISTRATOR)));
+    let eve = house.signed_in(EVE).await;
+    assert!(roles(eve.get(&format!("/v1.0/users/{DANA}/memberOf")).await.list()).is_empty());
+    let narrow = house.signed_in_with(DANA, &["User.Read"], true).await;
+    assert!(roles(narrow.get("/v1.0/me/memberOf").await.list()).is_empty());
+}
+
+#[tokio::test]
+async fn the_four_functions_answer_who_is_in_what() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    let ben = house.signed_in_with(BEN, &["User.Read"], true).await;
+    let values = |reply: Json| -> Vec<String> {
+        reply["value"].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    };
+    let asked = json!({"groupIds": [TEAM, SECURITY, FINANCE, EVE]});
+    for path in [
+        format!("/v1.0/users/{BEN}"),
+        "/v1.0/users/ben@northwind.example".into(),
+        format!("/v1.0/directoryObjects/{BEN}"),
+    ] {
+        let checked = dana.post(&format!("{path}/checkMemberGroups"), asked.clone()).await.is(200);
+        assert_eq!(values(checked), sorted(&[&TEAM, &SECURITY]), "{path}");
+    }
+    let checked = ben.post("/v1.0/me/checkMemberObjects", json!({"ids": [TEAM, FINANCE, EVE]})).await.is(200);
+    assert_eq!(values(checked), sorted(&[&TEAM, &FINANCE]));
+    let got =
+        dana.post("/v1.0/me/microsoft.graph.getMemberObjects()", json!({"securityEnabledOnly": false})).await.is(200);
+    assert_eq!(values(got), sorted(&[&GLOBAL_ADMINISTRATOR]));
+    let got =
+        dana.post(&format!("/v1.0/groups/{SECURITY}/getMemberGroups"), json!({"securityEnabledOnly": true})).await;
+    assert_eq!(values(got.is(200)), sorted(&[&TEAM]));
+    let many: Vec<u32> = (0..21).collect();
+    let many = json!({"groupIds": many.iter().map(u32::to_string).collect::<Vec<_>>()});
+    dana.post("/v1.0/me/checkMemberGroups", many).await.is(400);
+    dana.post("/v1.0/me/getMemberGroups", json!({})).await.is(400);
+    // Ben's token is for himself only.
+    assert_eq!(
+        ben.post(&format!("/v1.0/users/{EVE}/getMemberGroups"), json!({"securityEnabledOnly": false})).await.status,
+        403
+    );
+}
+
+#[tokio::test]
+async fn names_and_keys_in_the_path_are_read_in_every_spelling() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    for path in [
+        "/v1.0/users/ana@northwind.example",
+        "/v1.0/users/ANA%40northwind.example",
+        "/v1.0/users('ana@northwind.example')",
+        "/v1.0/users(%27ana%40northwind.example%27)",
+    ] {
+        assert_eq!(dana.get(path).await.is(200)["id"], json!(ANA), "{path}");
+    }
+    let in_groups = dana.get(&format!("/v1.0/users('{BEN}')/memberOf")).await.list();
+    assert_eq!(in_groups.len(), 2);
+    for path in [format!("/v1.0/servicePrincipals(appId='{APP}')"), format!("/v1.0/servicePrincipals/{ROBOT}")] {
+        let robot = dana.get(&path).await.is(200);
+        assert_eq!((&robot["id"], &robot["appId"]), (&json!(ROBOT), &json!(APP)), "{path}");
+    }
+    let app = dana.get(&format!("/v1.0/applications(appId='{APP}')")).await.is(200);
+    assert_eq!(app["displayName"], "Robot");
+    let all = dana.get("/v1.0/applications?$filter=isFallbackPublicClient eq true").await.list();
+    assert!(all.iter().any(|a| a["appId"] == json!(COMMAND_LINE.app)), "{all:?}");
+    dana.get(&format!("/v1.0/servicePrincipals(appId='{ANA}')")).await.is(404);
+    dana.get(&format!("/v1.0/servicePrincipals/{ANA}")).await.is(404);
+}
+
+#[tokio::test]
+async fn a_new_user_is_what_was_asked_and_what_is_not_kept_is_said() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let body = json!({
+        "accountEnabled": false, "displayName": "Fred New", "mailNickname": "fred", "jobTitle": "Clerk",
+        "userPrincipalName": "fred@northwind.example",
+        "passwordProfile": {"password": "Tr0ub4dor&3", "forceChangePasswordNextSignIn": true},
+    });
+    let made = dana.post("/v1.0/users", body).await.is(201);
+    let notice = made["@writ.notice"].as_str().unwrap();
+    assert!(notice.starts_with("Not kept: jobTitle, passwordProfile. The password in it opens nothing"), "{notice}");
+    assert!(!notice.contains("Tr0ub4dor"));
+    let fred = format!("/v1.0/users/{}?$select=accountEnabled,mailNickname", made["id"].as_str().unwrap());
+    let shown = dana.get(&fred).await.is(200);
+    assert_eq!((&shown["accountEnabled"], &shown["mailNickname"]), (&json!(false), &json!("fred")));
+
+    let plain = json!({"accountEnabled": true, "displayName": "Gina", "userPrincipalName": "gina@northwind.example"});
+    assert_eq!(dana.post("/v1.0/users", plain.clone()).await.is(201)["@writ.notice"], Json::Null);
+    let taken = dana.post("/v1.0/users", plain).await.refused();
+    assert!(taken.starts_with("400 Request_BadRequest: Another object with the same value for property"), "{taken}");
+    let password = json!({"passwordProfile": {"password": "x"}});
+    let refused = dana.patch("/v1.0/users/gina@northwind.example", password).await.refused();
+    assert!(refused.contains("writ user code"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_over_at_once() {
+    let house = House::new().await;
+    let (dana, ana, eve) = (house.signed_in(DANA).await, house.signed_in(ANA).await, house.signed_in(EVE).await);
+    assert_eq!(eve.post(&format!("/v1.0/users/{ANA}/revokeSignInSessions"), json!({})).await.status, 403);
+    ana.get("/v1.0/me").await.is(200);
+    let path = "/v1.0/users/ana@northwind.example/microsoft.graph.revokeSignInSessions";
+    assert_eq!(dana.send("POST", path, "").await.is(200)["value"], true);
+    ana.get("/v1.0/me").await.is(401);
+    assert_eq!(eve.send("POST", "/v1.0/me/revokeSignInSessions", "").await.is(200)["value"], true);
+    eve.get("/v1.0/me").await.is(401);
+    let records = dana
+        .get(&format!("/v1.0/auditLogs/directoryAudits?$filter=targetResources/any(t:t/id eq '{ANA}')&$top=1"))
+        .await
+        .list();
+    assert_eq!(records[0]["activityDisplayName"], "Update StsRefreshTokenValidFrom Timestamp");
+}
+
+#[tokio::test]
+async fn searching_and_counting_the_directory_needs_graphs_header() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let refused = dana.get("/v1.0/users/$count").await.refused();
+    insta::assert_snapshot!(refused, @"400 Request_UnsupportedQuery: Raw count (/$count) is not supported because the 'ConsistencyLevel:eventual' header is missing. Refer to https://aka.ms/graph-docs/advanced-queries for more information");
+    let refused = dana.get("/v1.0/groups?$search=%22displayName:Secu%22").await.refused();
+    insta::assert_snapshot!(refused, @"400 Request_UnsupportedQuery: Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'");
+    assert_eq!(dana.eventual().get("/v1.0/users/$count").await.text, "7");
+    let found = dana.eventual().get("/v1.0/groups?$search=%22displayName:Secu%22").await.list();
+    assert_eq!(ids(&found), sorted(&[&SECURITY]));
+    // What is not in the directory never needed it.
+    assert_eq!(dana.get("/v1.0/roleManagement/directory/roleDefinitions/$count").await.text, "145");
+    let requests = json!({"requests": [
+        {"id": "1", "method": "GET", "url": "/users/$count", "headers": {"ConsistencyLevel": "eventual"}},
+        {"id": "2", "method": "GET", "url": "/users/$count"},
+    ]});
+    let batch = dana.post("/v1.0/$batch", requests).await.is(200);
+    let status = |n: usize| batch["responses"][n]["status"].clone();
+    assert_eq!((status(0), status(1)), (json!(200), json!(400)));
+}
+
+#[tokio::test]
+async fn beta_says_more_about_roles_and_custom_ones_are_made_as_asked() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let path = "roleManagement/directory/roleDefinitions";
+    let old = dana.get(&format!("/v1.0/{path}/{ROOT}")).await.is(200);
+    assert_eq!((&old["isPrivileged"], &old["allowedPrincipalTypes"]), (&Json::Null, &Json::Null));
+    let new = dana
+        .get(&format!("/beta/{path}/{ROOT}?$expand=inheritsPermissionsFrom($select=id,isPrivileged)"))
+        .await
+        .is(200);
+    assert_eq!(
+        (&new["isPrivileged"], &new["allowedPrincipalTypes"]),
+        (&json!(true), &json!("user,servicePrincipal,group"))
+    );
+    assert!(new["inheritsPermissionsFrom"][0]["isPrivileged"].is_boolean(), "{new}");
+    let privileged = dana.get(&format!("/beta/{path}?$filter=isPrivileged eq true")).await.list();
+    assert!(privileged.len() > 20 && privileged.len() < 100, "{}", privileged.len());
+
+    let body = json!({
+        "displayName": "Log Reader", "isEnabled": false, "templateId": "00000000-0000-0000-0000-00000000beef",
+        "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/auditLogs/standard/read"]}],
+    });
+    let made = dana.post(&format!("/beta/{path}"), body.clone()).await.is(201);
+    let told = |name: &str| made[name].clone();
+    assert_eq!(
+        (told("id"), told("templateId"), told("isEnabled"), told("isBuiltIn"), told("isPrivileged")),
+        (
+            json!("00000000-0000-0000-0000-00000000beef"),
+            json!("00000000-0000-0000-0000-00000000beef"),
+            json!(false),
+            json!(false),
+            json!(false)
+        )
+    );
+    let again = dana.post(&format!("/v1.0/{path}"), body).await.refused();
+    assert!(again.starts_with("400 Request_BadRequest"), "{again}");
+    let odd = json!({"displayName": "Odd", "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/*"]}]});
+    assert!(dana.post(&format!("/v1.0/{path}"), odd).await.refused().contains("without wildcards"));
+    dana.patch(&format!("/v1.0/{path}/00000000-0000-0000-0000-00000000beef"), json!({"isEnabled": true})).await.is(204);
+    dana.delete(&format!("/v1.0/{path}/00000000-0000-0000-0000-00000000beef")).await.is(204);
+    dana.get(&format!("/v1.0/{path}/00000000-0000-0000-0000-00000000beef")).await.is(404);
+}
