@@ -8,6 +8,7 @@
 pub mod audit;
 mod fold;
 pub mod latest;
+pub mod sign_ins;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::store::{Fault, Store};
 use audit::Record;
 use latest::{Latest, LatestQuery};
 use serde::{Deserialize, Serialize};
+use sign_ins::{SignInQuery, SignedIn};
 use std::path::Path;
 use std::time::Duration;
 use tables::Tables;
@@ -199,6 +201,11 @@ impl History {
     /// What last changed in the directory and where in the log, a page of it.
     pub async fn latest(&self, query: LatestQuery) -> Result<Vec<Latest>, Fault> {
         self.tables.read(move |connection| tables::latest(connection, &query)).await
+    }
+
+    /// Sign-ins, a page of them.
+    pub async fn sign_ins(&self, query: SignInQuery) -> Result<Vec<SignedIn>, Fault> {
+        self.tables.read(move |connection| tables::sign_ins(connection, &query)).await
     }
 
     /// The timeline, a page of it.

@@ -198,6 +198,7 @@ fn fold_one(state: &mut State, entry: &Entry) -> Result<(Row, bool), Fault> {
         records,
         requests,
         latest: view.latest(),
+        sign_in: view.sign_in(),
     };
     Ok((row, matches!(event, Event::Erased { .. })))
 }

@@ -5,6 +5,7 @@
 
 use super::audit::Record;
 use super::latest::{At, Latest, LatestQuery, Left, Side};
+use super::sign_ins::{SignInQuery, SignedIn};
 use super::{AuditQuery, Change, Line, LineQuery, Place, ROWS_MAX, RequestQuery};
 use crate::store::Fault;
 use parking_lot::Mutex;
@@ -51,13 +52,19 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX request_made ON request (made, id);
     CREATE INDEX request_subject ON request (subject, made, id);
+    CREATE TABLE sign_in (
+        seq INTEGER PRIMARY KEY, id BLOB NOT NULL, at INTEGER NOT NULL, principal BLOB, body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX sign_in_id ON sign_in (id);
+    CREATE INDEX sign_in_at ON sign_in (at);
+    CREATE INDEX sign_in_principal ON sign_in (principal, seq);
     CREATE TABLE latest (
         what BLOB NOT NULL, side INTEGER NOT NULL, other BLOB NOT NULL, sort TEXT NOT NULL, seq INTEGER NOT NULL,
         gone INTEGER NOT NULL, PRIMARY KEY (what, side, other)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX latest_seq ON latest (sort, seq, what, side, other);";
 
-const NAMES: [&str; 7] = ["position", "line", "about", "audit", "audit_target", "request", "latest"];
+const NAMES: [&str; 8] = ["position", "line", "about", "audit", "audit_target", "request", "latest", "sign_in"];
 
 /// What one entry leaves.
 pub(super) struct Row {
@@ -74,6 +81,8 @@ pub(super) struct Row {
     pub(super) requests: Vec<Request>,
     /// What it changed in the directory.
     pub(super) latest: Vec<Left>,
+    /// The sign-in that it records.
+    pub(super) sign_in: Option<SignedIn>,
 }
 
 #[derive(Clone)]
@@ -249,6 +258,17 @@ impl Writing<'_> {
                 json(r)?
             ])?;
         }
+        if let Some(s) = &row.sign_in {
+            self.0
+                .prepare_cached("INSERT INTO sign_in (seq, id, at, principal, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![
+                    seq,
+                    s.id.as_bytes(),
+                    s.at.millis(),
+                    s.principal.map(|id| *id.0.as_bytes()),
+                    json(s)?
+                ])?;
+        }
         for left in &row.latest {
             if left.gone && left.side == Side::Own {
                 // Whoever is told that a group is gone needs no word about its members.
@@ -370,6 +390,19 @@ pub(super) fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<R
     }
     let limit = query.limit.min(ROWS_MAX);
     let sql = format!("SELECT a.body FROM audit a{} ORDER BY a.seq {order}, a.k {order} LIMIT {limit}", wanted.sql());
+    bodies(connection, &sql, wanted.values)
+}
+
+pub(super) fn sign_ins(connection: &Connection, query: &SignInQuery) -> Result<Vec<SignedIn>, Fault> {
+    let mut wanted = Where::default();
+    wanted.and("at >= ?", query.since.map(Time::millis));
+    wanted.and("at <= ?", query.until.map(Time::millis));
+    wanted.and("principal = ?", query.principal.map(|id| bytes(id.0)));
+    wanted.and("id = ?", query.id.map(bytes));
+    let (order, beyond) = if query.oldest_first { ("ASC", "seq > ?") } else { ("DESC", "seq < ?") };
+    wanted.and(beyond, query.after.map(Seq::cast_signed));
+    let limit = query.limit.min(ROWS_MAX);
+    let sql = format!("SELECT body FROM sign_in{} ORDER BY seq {order} LIMIT {limit}", wanted.sql());
     bodies(connection, &sql, wanted.values)
 }
 

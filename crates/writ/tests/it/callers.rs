@@ -56,6 +56,7 @@ pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
         .replace("{member}", &CARLA.to_string())
         .replace("{owner}", &DANA.to_string())
         .replace("{step}", ask)
+        .replace("{membership}", "none")
         .replace("{item}", &SECURITY.to_string())
         .replace("(appId)", &format!("(appId='{}')", COMMAND_LINE.app))
         .replace("(deviceId)", "(deviceId='00000000-0000-0000-0000-00000000dead')")

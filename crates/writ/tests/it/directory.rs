@@ -4,9 +4,12 @@
 use crate::house::{ANA, BEN, CARLA, DANA, EVE, FINANCE, House, ROOT, SECURITY};
 use serde_json::{Value as Json, json};
 use writ::http::graph::applications::COMMAND_LINE;
-use writ_core::command::Command;
+use writ::identity::sign_in::For;
+use writ_core::command::{Command, Expiration, Sort, TicketGiven, Via};
 use writ_core::ids::PrincipalId;
 use writ_core::role::GLOBAL_ADMINISTRATOR;
+use writ_core::scope::{Scope, Target};
+use writ_core::time::Span;
 
 const TEAM: PrincipalId = PrincipalId::from_u128(0x51);
 const ROBOT: PrincipalId = PrincipalId::from_u128(0x60);
@@ -266,4 +269,115 @@ async fn beta_says_more_about_roles_and_custom_ones_are_made_as_asked() {
     dana.patch(&format!("/v1.0/{path}/00000000-0000-0000-0000-00000000beef"), json!({"isEnabled": true})).await.is(204);
     dana.delete(&format!("/v1.0/{path}/00000000-0000-0000-0000-00000000beef")).await.is(204);
     dana.get(&format!("/v1.0/{path}/00000000-0000-0000-0000-00000000beef")).await.is(404);
+}
+
+#[tokio::test]
+async fn what_somebody_holds_is_told_through_groups_and_in_units() {
+    let house = House::new().await;
+    let (dana, eve) = (house.signed_in(DANA).await, house.signed_in(EVE).await);
+    let crew = PrincipalId::from_u128(0x71);
+    let group = Command::CreateGroup {
+        group: crew,
+        name: "Crew".into(),
+        description: String::new(),
+        role_assignable: true,
+        owners: vec![],
+        members: vec![EVE],
+    };
+    house.does(DANA, group).await;
+    let give = |principal: PrincipalId, target: Target| Command::Assign {
+        sort: Sort::Assignment,
+        principal,
+        target,
+        start: None,
+        expiration: Expiration::For(Span::from_hours(4)),
+        reason: Some("night shift".into()),
+        ticket: TicketGiven::default(),
+    };
+    let helpdesk = house.engine.state().roles.values().find(|r| r.is_called("Helpdesk Administrator")).map(|r| r.id);
+    let helpdesk = helpdesk.expect("a role");
+    let reader = house.engine.state().roles.values().find(|r| r.is_called("Reports Reader")).map(|r| r.id);
+    let reader = reader.expect("a role");
+    house.does(DANA, give(crew, Target::role(reader, Scope::Tenant))).await;
+    house.does(DANA, give(EVE, Target::role(helpdesk, Scope::Unit(FINANCE)))).await;
+
+    let path = "/beta/roleManagement/directory/transitiveRoleAssignments";
+    let asked = format!("{path}?$count=true&$filter=principalId eq '{EVE}'");
+    let all = dana.eventual().get(&asked).await.is(200);
+    assert_eq!(all["@odata.count"], 2);
+    let mut holders: Vec<&str> =
+        all["value"].as_array().unwrap().iter().filter_map(|r| r["principalId"].as_str()).collect();
+    holders.sort_unstable();
+    assert_eq!(holders, sorted(&[&EVE, &crew]));
+    let one = format!("{asked} and roleDefinitionId eq '{reader}'&$expand=roleDefinition($select=displayName)");
+    let one = dana.eventual().get(&one).await.list();
+    assert_eq!((one.len(), &one[0]["roleDefinition"]["displayName"]), (1, &json!("Reports Reader")));
+    assert_eq!(dana.eventual().get(&format!("{path}/$count?$filter=principalId eq '{EVE}'")).await.text, "2");
+    // Eve may see what she holds herself, and nothing of Dana's.
+    assert_eq!(eve.eventual().get(&asked).await.list().len(), 2);
+    assert!(eve.eventual().get(&asked.replace(&EVE.to_string(), &DANA.to_string())).await.list().is_empty());
+    for odd in [dana.get(&asked).await, dana.eventual().get(&format!("{path}?$count=true")).await] {
+        assert!(odd.refused().starts_with("400 Request_UnsupportedQuery"), "{}", odd.text);
+    }
+    assert_eq!(dana.get(&asked.replace("beta", "v1.0")).await.status, 400);
+
+    let unit = format!("/v1.0/directory/administrativeUnits/{FINANCE}/scopedRoleMembers");
+    let rows = dana.get(&unit).await.list();
+    assert_eq!((&rows[0]["roleId"], &rows[0]["administrativeUnitId"]), (&json!(helpdesk), &json!(FINANCE)));
+    assert_eq!(rows[0]["roleMemberInfo"], json!({"id": EVE, "displayName": "Eve Stranger"}));
+    let one = dana.get(&format!("{unit}/{}", rows[0]["id"].as_str().unwrap())).await.is(200);
+    assert_eq!(one["roleId"], json!(helpdesk));
+    for path in
+        [format!("/v1.0/users/{EVE}/scopedRoleMemberOf"), format!("/v1.0/directoryRoles/{helpdesk}/scopedMembers")]
+    {
+        assert_eq!(dana.get(&path).await.list(), rows, "{path}");
+    }
+    assert_eq!(eve.get("/v1.0/me/scopedRoleMemberOf").await.list(), rows);
+    assert!(house.signed_in(ANA).await.get(&unit).await.list().is_empty());
+}
+
+#[tokio::test]
+async fn sign_ins_are_told_to_readers_of_the_audit_log() {
+    let house = House::new().await;
+    let (dana, eve) = (house.signed_in(DANA).await, house.signed_in(EVE).await);
+    let origin = writ::identity::Origin {
+        address: Some([192, 0, 2, 7].into()),
+        agent: "stories".into(),
+        via: Via::Page,
+        correlation: None,
+    };
+    for name in ["ana@northwind.example", "nobody@northwind.example"] {
+        let wrong = house.app.identity.with_password(name, "wrong".to_owned().into(), "000000", For::Page, &origin);
+        assert!(wrong.await.is_err());
+    }
+    let path = "/v1.0/auditLogs/signIns";
+    let mut rows = Vec::new();
+    for _ in 0..200 {
+        // Failures are put on record a moment after they are answered.
+        rows = dana.get(path).await.list();
+        if rows.len() >= 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut codes: Vec<String> =
+        rows.iter().map(|r| format!("{} {}", r["userPrincipalName"], r["status"]["errorCode"])).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["\"\" 50034", "\"ana@northwind.example\" 50126"]);
+    let hers = dana
+        .get(&format!(
+            "{path}?$filter=userId eq '{ANA}' and status/errorCode ne 0 and createdDateTime ge 2026-01-01T00:00:00Z"
+        ))
+        .await
+        .list();
+    assert_eq!(hers.len(), 1);
+    let one = dana.get(&format!("{path}/{}", hers[0]["id"].as_str().unwrap())).await.is(200);
+    assert_eq!(one["userDisplayName"], "Ana Silva");
+    let page = dana.get(&format!("{path}?$top=1&$orderby=createdDateTime desc")).await.is(200);
+    let next = page["@odata.nextLink"].as_str().unwrap().trim_start_matches("http://localhost").to_owned();
+    let next = dana.get(&next).await.list();
+    assert!(next.len() == 1 && next[0]["id"] != page["value"][0]["id"]);
+    assert_eq!(dana.get(&format!("{path}/$count")).await.text, "2");
+    assert_eq!(eve.get(path).await.status, 403);
+    assert!(dana.get(&format!("{path}?$orderby=userId")).await.refused().starts_with("400 Request_UnsupportedQuery"));
 }

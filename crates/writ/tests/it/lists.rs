@@ -54,6 +54,7 @@ async fn populated() -> House {
         name: "Custom".into(),
         description: String::new(),
         actions: vec!["microsoft.directory/users/basic/update".into()],
+        enabled: true,
     };
     assert!(tries(&house, custom).await);
     for n in 0..40u128 {

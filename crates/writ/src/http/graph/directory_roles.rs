@@ -131,6 +131,11 @@ fn named(ask: &Ask, template: bool) -> Result<DirectoryRole<'_>, Problem> {
     Ok(DirectoryRole { moment: &ask.moment, role, template })
 }
 
+/// The id of the role that the path names.
+pub fn role_named(ask: &Ask) -> Result<RoleId, Problem> {
+    named(ask, false).map(|found| found.role.id)
+}
+
 fn role(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Roles)?;
     ask.reads(Query::Grants)?;

@@ -76,6 +76,11 @@ struct EligibilityInstance<'a> {
     seen_by: Option<PrincipalId>,
 }
 
+/// An assignment in force in its plain form.
+pub fn plain<'a>(moment: &'a Moment, held: &'a Assignment) -> impl Row + 'a {
+    AssignmentInstance { moment, held, seen_by: None, plain: true }
+}
+
 struct AssignmentInstance<'a> {
     moment: &'a Moment,
     held: &'a Assignment,
@@ -85,7 +90,7 @@ struct AssignmentInstance<'a> {
 }
 
 /// The id of an assignment in force.
-fn assignment_id(moment: &Moment, a: &Assignment) -> String {
+pub fn assignment_id(moment: &Moment, a: &Assignment) -> String {
     let beside = |other: &Assignment| other.target == a.target && !other.activated() && other.in_window(moment.now);
     let second = a.activated() && moment.state.held_by(a.principal).assignments.iter().any(|o| beside(o));
     ids::assignment(a.principal, a.target, second)

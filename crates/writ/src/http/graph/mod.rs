@@ -37,10 +37,13 @@ pub mod role_definitions;
 pub mod route;
 pub mod schedule_requests;
 pub mod schedules;
+pub mod scoped_members;
 pub mod service_principals;
+pub mod sign_ins;
 pub mod targets;
 pub mod throttle;
 pub mod together;
+pub mod transitive_assignments;
 pub mod units;
 pub mod users;
 

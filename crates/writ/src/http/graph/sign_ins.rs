@@ -1,0 +1,183 @@
+//! Sign-in records, from the history that is folded from the log. They are only read here.
+//! What Entra would know and Writ does not, such as a place on the map or a risk, is null or none; it is never guessed.
+
+use super::applications::{COMMAND_LINE, PAGES};
+use super::ask::{Ask, Route, Written};
+use super::odata::filter::{Filter, Literal, Op};
+use super::odata::options::{By, Of, Query as Options};
+use super::odata::{Entity, Kind, Property, Row};
+use super::page::{PAGE_USUAL, Shape};
+use crate::history::ROWS_MAX;
+use crate::history::sign_ins::{SignInQuery, SignedIn};
+use crate::http::problem::Problem;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+use writ_core::command::{Method, SignIn, Via};
+use writ_core::ids::{PrincipalId, Seq};
+use writ_core::may::Query;
+
+/// How many records are looked through for one answer.
+pub const RECORDS_MAX: usize = 50_000;
+
+const STATUS: &[Property] =
+    &[Property::int("errorCode"), Property::text("failureReason"), Property::text("additionalDetails")];
+
+/// `signIn`
+pub static SIGN_IN: Entity = Entity {
+    name: "signIn",
+    properties: &[
+        Property::id("id"),
+        Property::time("createdDateTime"),
+        Property::text("appDisplayName"),
+        Property::id("appId"),
+        Property::text("clientAppUsed"),
+        Property::text("conditionalAccessStatus"),
+        Property::id("correlationId"),
+        Property::text("ipAddress"),
+        Property::bool("isInteractive"),
+        Property::text("resourceDisplayName"),
+        Property::text("riskDetail").shown(),
+        Property::text("riskLevelAggregated").shown(),
+        Property::text("riskLevelDuringSignIn").shown(),
+        Property::text("riskState").shown(),
+        Property::object("status", STATUS),
+        Property::text("userDisplayName"),
+        Property::id("userId"),
+        Property::text("userPrincipalName"),
+        Property::list("appliedConditionalAccessPolicies", &Kind::Object(&[])).shown(),
+        Property::object("deviceDetail", &[]).shown(),
+        Property::object("location", &[]).shown(),
+    ],
+    links: &[],
+    special: &[],
+    or: true,
+};
+
+struct Record(SignedIn);
+
+/// Entra's code for how it went, its words, and what Writ adds.
+fn status(s: &SignedIn) -> Json {
+    let (code, reason) = match s.outcome {
+        SignIn::Succeeded | SignIn::SteppedUp | SignIn::SignedOut => (0, None),
+        SignIn::Failed if s.principal.is_none() => (50034, Some("The user account does not exist in this directory.")),
+        SignIn::Failed => (50126, Some("Error validating credentials due to invalid username or password.")),
+        SignIn::Throttled => (50053, Some("Sign-in was slowed down because of repeated sign-in attempts.")),
+        SignIn::RefreshReused => (50173, Some("The provided grant has expired: a used refresh token came back.")),
+    };
+    let methods = s.methods.iter().map(|m| match m {
+        Method::Password => "password",
+        Method::Totp => "one-time code",
+        Method::EmergencySecret => "emergency secret",
+        Method::Code => "enrolment code",
+    });
+    let mut more: Vec<String> = methods.map(str::to_owned).collect();
+    if s.count > 1 {
+        more.push(format!("{} attempts", s.count));
+    }
+    json!({"errorCode": code, "failureReason": reason, "additionalDetails": if more.is_empty() { Json::Null } else { json!(more.join(", ")) }})
+}
+
+impl Row for Record {
+    fn entity(&self) -> &'static Entity {
+        &SIGN_IN
+    }
+    fn get(&self, property: &str) -> Json {
+        let s = &self.0;
+        let page = s.via == Via::Page;
+        let client = if page { &PAGES } else { &COMMAND_LINE };
+        // A failure is recorded by the server, which does not say through which door it came.
+        let known = s.via != Via::Timer;
+        match property {
+            "id" => json!(s.id),
+            "position" => json!(format!("{:020}", s.seq)),
+            "createdDateTime" => json!(s.at),
+            "appDisplayName" if known => json!(client.name),
+            "appId" if known => json!(client.app),
+            "clientAppUsed" if known => json!(if page { "Browser" } else { "Mobile Apps and Desktop clients" }),
+            "conditionalAccessStatus" => json!("notApplied"),
+            "correlationId" => json!(s.correlation),
+            "ipAddress" => json!(s.address),
+            "isInteractive" => json!(s.outcome != SignIn::RefreshReused),
+            "resourceDisplayName" => json!("Writ"),
+            "riskDetail" | "riskLevelAggregated" | "riskLevelDuringSignIn" | "riskState" => json!("none"),
+            "status" => status(s),
+            "userDisplayName" => json!(s.name),
+            // Graph's type has no null here; nobody is told with zeros.
+            "userId" => json!(s.principal.unwrap_or(PrincipalId(Uuid::nil()))),
+            "userPrincipalName" => json!(s.upn),
+            "appliedConditionalAccessPolicies" => json!([]),
+            _ => Json::Null,
+        }
+    }
+}
+
+/// What is offered.
+pub const ROUTES: &[Route] = &[
+    Route::get_later("auditLogs/signIns", |ask| Box::pin(list(ask))),
+    Route::get_later("auditLogs/signIns/{id}", |ask| Box::pin(one(ask))),
+];
+
+async fn one(ask: &Ask) -> Written {
+    ask.reads(Query::Audit)?;
+    let wanted = SignInQuery { id: Some(ask.id_at("id")?), limit: 1, ..SignInQuery::default() };
+    let found = ask.history().await?.sign_ins(wanted).await.map_err(|fault| ask.faulted(&fault))?;
+    let record = found.into_iter().next().ok_or_else(|| ask.missing("id"))?;
+    ask.one(&SIGN_IN, "auditLogs/signIns/$entity", &Record(record))
+}
+
+async fn list(ask: &Ask) -> Written {
+    ask.reads(Query::Audit)?;
+    let mut query = Options::parse(&ask.raw, &SIGN_IN, Of::Many)?;
+    let oldest_first = match query.order.as_slice() {
+        [] => false,
+        [By { property: "createdDateTime", descending, .. }] => !descending,
+        _ => return Err(Problem::unsupported_query("Sign-ins can only be sorted by createdDateTime.")),
+    };
+    query.order.clear();
+    let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };
+    let shape = Shape::by_id().ordered(vec![by_place]).sorted();
+    let all = query.count || ask.counting;
+    let after = ask.resumed(&query, &shape)?.and_then(|keys| keys.first()?.as_str()?.parse::<Seq>().ok());
+    let mut wanted = SignInQuery { oldest_first, limit: ROWS_MAX, ..narrowed(query.filter.as_ref()) };
+    wanted.after = after.filter(|_| !all);
+    let enough = query.top.unwrap_or(PAGE_USUAL) as usize + query.skip as usize + 1;
+    let history = ask.history().await?;
+    let (mut rows, mut seen) = (Vec::new(), 0);
+    loop {
+        let found = history.sign_ins(wanted.clone()).await.map_err(|fault| ask.faulted(&fault))?;
+        let last = found.len() < ROWS_MAX as usize;
+        wanted.after = found.last().map(|s| s.seq);
+        seen += found.len();
+        rows.extend(found.into_iter().map(Record).filter(|r| query.filter.as_ref().is_none_or(|f| f.holds(r))));
+        if last || (!all && rows.len() >= enough) {
+            break;
+        }
+        if seen >= RECORDS_MAX {
+            return Err(Problem::unsupported_query(format!(
+                "More than {RECORDS_MAX} sign-ins would have to be looked through; narrow the filter, for example with \
+                 createdDateTime ge 2026-11-21T00:00:00Z."
+            )));
+        }
+    }
+    ask.page_of(&query, "auditLogs/signIns", &shape, rows.into_iter())
+}
+
+/// What the filter says that an index can answer; the filter itself is applied to what comes back.
+fn narrowed(filter: Option<&Filter>) -> SignInQuery {
+    let mut narrowed = SignInQuery::default();
+    for part in filter.into_iter().flat_map(Filter::conjuncts) {
+        match part {
+            Filter::Compare(path, op, Literal::Time(time)) if path.steps == ["createdDateTime"] => match op {
+                Op::Ge | Op::Gt => narrowed.since = narrowed.since.max(Some(*time)),
+                Op::Le | Op::Lt => narrowed.until = Some(narrowed.until.map_or(*time, |until| until.min(*time))),
+                Op::Eq | Op::Ne => {}
+            },
+            Filter::Compare(path, Op::Eq, Literal::Id(id)) if path.steps == ["userId"] => {
+                // Nobody is told with zeros, and has no row of their own to be found by.
+                narrowed.principal = Uuid::try_parse(id).ok().filter(|id| !id.is_nil()).map(PrincipalId);
+            }
+            _ => {}
+        }
+    }
+    narrowed
+}
