@@ -14,7 +14,8 @@ const LOOKING: &[&str] =
 /// by one.
 pub fn needed(route: &Route, own: bool) -> Option<(Thing, Act)> {
     let last = route.path.rsplit('/').next().unwrap_or_default();
-    let act = if route.verb == Verb::Get || LOOKING.contains(&last.trim_end_matches("()")) { Act::Read } else { Act::Write };
+    let act =
+        if route.verb == Verb::Get || LOOKING.contains(&last.trim_end_matches("()")) { Act::Read } else { Act::Write };
     match thing(route.path) {
         _ if route.path == "$batch" => None,
         Some(Thing::Users) if own && act == Act::Read => Some((Thing::Profile, act)),
