@@ -10,6 +10,7 @@ use crate::permission::{Act, Thing, any_permitted};
 use crate::refusal::Refusal;
 use crate::role::{Duties, Duty};
 use crate::state::{Request, State};
+use alloc::vec::Vec;
 
 /// What somebody wants to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,17 @@ pub fn may_see_held(state: &State, principal: PrincipalId, view: View) -> bool {
             View::All => true,
             View::Own(own) => state.groups_of.get(&own).is_some_and(|g| g.contains(&principal)),
         }
+}
+
+/// The principals of whom [`may_see_held`] says yes, for lists that begin with them; `None` for everybody.
+pub fn seen_holders(state: &State, view: View) -> Option<Vec<PrincipalId>> {
+    match view {
+        View::All => None,
+        View::Own(own) => {
+            let groups = state.groups_of.get(&own).into_iter().flatten().copied();
+            Some(core::iter::once(own).chain(groups).collect())
+        }
+    }
 }
 
 /// What somebody may do in Writ itself now, for showing the right doors; doing it is judged again.

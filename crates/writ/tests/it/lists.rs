@@ -333,6 +333,12 @@ fn a_filter_gives_what_a_naive_reading_gives_through_every_index_and_in_every_or
         assert!(plain[&(0, list.path)].len() > 4, "{}: a list with nothing in it proves nothing", list.path);
     }
     assert_eq!(plain[&(1, LISTS[2].path)].len(), 1, "Eve sees what her group may ask for");
+    for list in &LISTS[2..6] {
+        let own = [somebody(1), PrincipalId::from_u128(0x9000)].map(|id| id.to_string());
+        let mut all = plain[&(0, list.path)].clone();
+        all.retain(|row| own.iter().any(|id| row["principalId"] == **id));
+        assert_eq!(ids(&plain[&(2, list.path)]), ids(&all), "{}: one's own, and one's groups'", list.path);
+    }
 
     let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(dice in proptest::collection::vec(any::<u16>(), 40), who in 0usize..3, at in 0..LISTS.len())| {

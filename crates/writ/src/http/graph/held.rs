@@ -11,7 +11,7 @@ use super::page::Shape;
 use crate::http::problem::Problem;
 use uuid::Uuid;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RoleId};
-use writ_core::may::View;
+use writ_core::may::{View, seen_holders};
 use writ_core::scope::Scope;
 use writ_core::state::{Assignment, Eligibility, Held};
 
@@ -139,16 +139,13 @@ pub fn assignments<'a>(
 fn holders(ask: &Ask, query: &Query, seen: Seen, schedule: &str) -> Option<Vec<PrincipalId>> {
     let state = &ask.moment.state;
     let groups = |of: &PrincipalId| state.groups_of.get(of).into_iter().flatten().copied();
-    let mut of: Vec<PrincipalId> = match (seen.whose, ask.moment.me, seen.view) {
-        (Whose::Everybody, _, view) => {
-            match (pinned(query, "principalId").or_else(|| named_by_id(query, schedule)), view) {
-                (Some(pinned), _) => pinned,
-                (None, View::Own(own)) => std::iter::once(own).chain(groups(&own)).collect(),
-                (None, View::All) => return None,
-            }
+    let mut of: Vec<PrincipalId> = match (seen.whose, ask.moment.me) {
+        (Whose::Everybody, _) => {
+            let pinned = pinned(query, "principalId").or_else(|| named_by_id(query, schedule));
+            pinned.or_else(|| seen_holders(state, seen.view))?
         }
-        (_, None, _) => Vec::new(),
-        (_, Some(me), _) => {
+        (_, None) => Vec::new(),
+        (_, Some(me)) => {
             let passes = |g: &PrincipalId| {
                 state.principals.get(g).is_some_and(|p| p.enabled && p.group().is_some_and(|g| g.role_assignable))
             };
