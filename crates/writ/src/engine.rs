@@ -19,6 +19,7 @@ use crate::store::{Fault, Store};
 use crate::vault::{Expected, Key, Kind, Vault, VaultError};
 use arc_swap::ArcSwap;
 use entropy::Entropy;
+use parking_lot::Mutex;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,6 +112,8 @@ struct Shared {
     newest: watch::Sender<Seq>,
     clock: Clock,
     log_key: LogKey,
+    /// The state of the snapshot that the start went on from, until somebody takes it.
+    base: Mutex<Option<Arc<State>>>,
 }
 
 /// One moment: the state, the log's head that it follows from, and the checkpoint that says so.
@@ -154,7 +157,8 @@ impl Engine {
 
     async fn begin(start: Start, entropy: Entropy) -> Result<Engine, Fault> {
         let (live, believed) = replay::from_log(&start).await?;
-        if let Some(frontier) = believed {
+        let base = believed.as_ref().map(|believed| believed.state.clone());
+        if let Some(replay::Believed { frontier, .. }) = believed {
             let store = start.store.clone();
             tokio::spawn(async move {
                 if let Err(why) = replay::check(&store, &frontier).await {
@@ -170,6 +174,7 @@ impl Engine {
             newest: watch::Sender::new(size),
             clock: start.clock.clone(),
             log_key: LogKey::new(start.tenant, start.key.verifying_key()),
+            base: Mutex::new(base),
         });
         writer::spawn(start, entropy, jobs, shared.clone())?;
         Ok(Engine { queue, shared })
@@ -199,6 +204,12 @@ impl Engine {
     /// The state as of the newest commit.
     pub fn state(&self) -> Arc<State> {
         self.shared.live.load().state.clone()
+    }
+
+    /// The state of the snapshot that the start went on from, once: an earlier moment than [`Engine::state`], for whoever
+    /// must go on from one without reading the whole log.
+    pub(crate) fn take_base(&self) -> Option<Arc<State>> {
+        self.shared.base.lock().take()
     }
 
     /// Writ's time.

@@ -14,9 +14,14 @@ use writ_core::log::checkpoint::{LogKey, Signed};
 use writ_core::log::{Entry, Frontier, Hash, Head, open};
 use writ_core::state::{Meta, State};
 
-/// Carries out erasures that a crash cut short, then folds the log. With the frontier of the snapshot that was
-/// believed, if one was: the entries before it were not read.
-pub(super) async fn from_log(start: &Start) -> Result<(Live, Option<Frontier>), Fault> {
+/// A snapshot that was believed: the entries before it were not read.
+pub(super) struct Believed {
+    pub(super) state: Arc<State>,
+    pub(super) frontier: Frontier,
+}
+
+/// Carries out erasures that a crash cut short, then folds the log, from a snapshot on if one was believed.
+pub(super) async fn from_log(start: &Start) -> Result<(Live, Option<Believed>), Fault> {
     let mut scrubbed = false;
     for entry in start.store.erasures_due().await? {
         let Event::Erased { principal } = event_of(&entry)?.1 else { continue };
@@ -42,9 +47,9 @@ pub(super) async fn from_log(start: &Start) -> Result<(Live, Option<Frontier>), 
     };
     let mut believed = None;
     let folded = match from {
-        Some((state, frontier)) => match fold(&start.store, state, frontier.clone(), head).await {
+        Some((state, frontier)) => match fold(&start.store, state.clone(), frontier.clone(), head).await {
             Ok(folded) => {
-                believed = Some(frontier);
+                believed = Some(Believed { state: Arc::new(state), frontier });
                 Ok(folded)
             }
             Err(why) => {

@@ -31,6 +31,9 @@ pub(super) struct Folder {
     newest: watch::Receiver<Seq>,
     /// The engine's state when the history was started: saves folding the log once more when nothing is missing.
     live: Arc<State>,
+    /// The state of the engine's snapshot: after a crash the tables are a little behind the log, and this is the nearest
+    /// state before them.
+    base: Option<Arc<State>>,
     at: watch::Sender<Seq>,
 }
 
@@ -44,7 +47,7 @@ enum Step {
 
 impl Folder {
     pub(super) fn new(tables: Tables, tenant: TenantId, store: Store, engine: &Engine, at: watch::Sender<Seq>) -> Self {
-        Self { tables, tenant, store, newest: engine.watch(), live: engine.state(), at }
+        Self { tables, tenant, store, newest: engine.watch(), live: engine.state(), base: engine.take_base(), at }
     }
 
     /// Follows until the engine has stopped and everything is folded.
@@ -56,6 +59,7 @@ impl Folder {
             }
             tokio::time::sleep(AGAIN).await;
         };
+        self.base = None;
         self.at.send_replace(state.seq);
         loop {
             match self.step(&mut state, false).await {
@@ -111,7 +115,12 @@ impl Folder {
                 return Ok((*self.live).clone());
             }
             if same {
-                return self.state_at(0, State::empty(self.tenant), position).await;
+                // What the tables show can be asked for already; only what follows has to wait for the state.
+                self.at.send_replace(position);
+                return match self.base.as_ref().filter(|base| base.seq <= position) {
+                    Some(base) => self.state_at(base.seq, State::clone(base), position).await,
+                    None => self.state_at(0, State::empty(self.tenant), position).await,
+                };
             }
             tracing::warn!("the history is of another log than this one; folding it anew");
             self.tables.change(|tables| tables.empty()).await?;

@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::engine::{Start, fresh_id};
 use crate::store::memory::Log;
+use std::path::PathBuf;
 use std::sync::Arc;
 use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, TicketGiven};
 use writ_core::ids::PersonId;
@@ -37,18 +38,26 @@ fn user(id: PrincipalId, name: &str) -> NewUser {
 impl House {
     /// Ana may activate a role on her own word, and is eligible for it.
     async fn new() -> House {
-        let (store, clock) = (Store::Memory(Log::new()), Clock::by_hand(MORNING));
+        House::founded(House::open(Log::new(), None).await).await
+    }
+
+    /// The engine on this log, with its snapshot in this file.
+    async fn open(log: Log, snapshot: Option<PathBuf>) -> House {
+        let (store, clock) = (Store::Memory(log), Clock::by_hand(MORNING));
         let engine = Engine::start(Start {
             tenant: TENANT,
             store: store.clone(),
             clock: clock.clone(),
             key: SigningKey::from_bytes(&[5; 32]),
-            snapshot: None,
+            snapshot,
             last_words: Arc::new(|why| panic!("{why}")),
         })
         .await
         .unwrap();
-        let house = House { store, clock, engine };
+        House { store, clock, engine }
+    }
+
+    async fn founded(house: House) -> House {
         let found = Command::Found {
             name: "Northwind".into(),
             rules: RuleChoice::Tiers,
@@ -314,6 +323,37 @@ async fn it_can_be_lost_or_be_of_another_log_and_comes_back_the_same() {
     let anew = start().await;
     anew.wait_for(seq).await.unwrap();
     assert_eq!(anew.audit(all()).await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn after_a_crash_it_goes_on_from_the_engines_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, snapshot, kept] = ["history.db", "snapshot", "kept"].map(|name| folder.path().join(name));
+    let log = Log::new();
+    let house = House::founded(House::open(log.clone(), Some(snapshot.clone())).await).await;
+    house.engine.stop().await;
+    std::fs::copy(&snapshot, &kept).unwrap();
+
+    // The history follows for a while after the snapshot, and the log goes on after that.
+    let house = House::open(log.clone(), Some(snapshot.clone())).await;
+    let seq = house.activates(1).await;
+    let history = History::start(&file, TENANT, house.store.clone(), &house.engine).await.unwrap();
+    history.wait_for(seq).await.unwrap();
+    drop(history);
+    let seq = house.gives_up().await;
+    let whole = house.history().await;
+    whole.wait_for(seq).await.unwrap();
+    let expected = whole.audit(all()).await.unwrap();
+    drop(whole);
+    house.engine.stop().await;
+
+    // A crash leaves the older snapshot. That the log's beginning is not read again shows in that it need not be readable.
+    std::fs::rename(&kept, &snapshot).unwrap();
+    log.tamper(1, |entry| entry.bytes.clear());
+    let house = House::open(log, Some(snapshot)).await;
+    let history = History::start(&file, TENANT, house.store.clone(), &house.engine).await.unwrap();
+    history.wait_for(seq).await.unwrap();
+    assert_eq!(history.audit(all()).await.unwrap(), expected);
 }
 
 #[tokio::test]
