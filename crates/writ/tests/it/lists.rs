@@ -320,7 +320,11 @@ fn a_filter_gives_what_a_naive_reading_gives_through_every_index_and_in_every_or
     let (house, clients) = runtime.block_on(async {
         let house = populated().await;
         // Dana sees everything; Eve and another member of a group that may ask for a role see their own.
-        let clients = [house.signed_in(DANA).await, house.signed_in(EVE).await, house.signed_in(somebody(1)).await];
+        let clients = [
+            house.signed_in(DANA).await.eventual(),
+            house.signed_in(EVE).await.eventual(),
+            house.signed_in(somebody(1)).await.eventual(),
+        ];
         (house, clients)
     });
     let mut plain: BTreeMap<(usize, &str), Vec<Json>> = BTreeMap::new();
@@ -405,7 +409,7 @@ const WAYS: &[(&str, &str)] = &[
 #[tokio::test]
 async fn rows_that_are_there_throughout_come_exactly_once_while_others_come_and_go() {
     let house = populated().await;
-    let dana = house.signed_in(DANA).await;
+    let dana = house.signed_in(DANA).await.eventual();
     let role = built_in("Groups Administrator");
     let mut n = 0u128;
     for (path, options) in WAYS {
@@ -450,7 +454,7 @@ async fn rows_that_are_there_throughout_come_exactly_once_while_others_come_and_
 #[tokio::test]
 async fn a_next_link_is_good_for_its_caller_its_path_and_its_options_only() {
     let house = populated().await;
-    let (dana, eve) = (house.signed_in(DANA).await, house.signed_in(EVE).await);
+    let (dana, eve) = (house.signed_in(DANA).await.eventual(), house.signed_in(EVE).await.eventual());
     for (path, options) in WAYS {
         let options = options.replace("ROLE", &built_in("Groups Administrator").to_string()).replace('"', "%22");
         let page = dana.get(&format!("{path}?$top=2{options}")).await.is(200);
@@ -475,7 +479,7 @@ async fn a_next_link_is_good_for_its_caller_its_path_and_its_options_only() {
 #[tokio::test]
 async fn filters_follow_links_in_every_spelling_clients_have() {
     let house = populated().await;
-    let dana = house.signed_in(DANA).await;
+    let dana = house.signed_in(DANA).await.eventual();
     let list = "/v1.0/roleManagement/directory/roleEligibilitySchedules";
     let all = dana.get(&format!("{list}?$top=999&$expand=principal,roleDefinition")).await.list();
     let named = |row: &Json| row["principal"]["displayName"] == "O'Hara Silva";
