@@ -90,6 +90,32 @@ fn a_state_file_that_somebody_altered_gives_nothing() {
 }
 
 #[test]
+fn an_order_that_somebody_rewrote_in_the_state_file_is_none() {
+    let mut scene = Scene::running("fin-17");
+    let grant = grant(1, "ana", 120);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    scene.kill_agent();
+    scene.server.silent(true);
+    // A good order in every way but the signature: for Ben instead, with everything that the agent noted about it.
+    let path = "/var/lib/writ-agent/state.json";
+    let mut state: serde_json::Value = serde_json::from_str(&scene.sandbox.read(path).unwrap()).unwrap();
+    let body: Bytes = serde_json::from_value(state["order"]["body"].clone()).unwrap();
+    let rewritten = String::from_utf8(body.0).unwrap().replace("\"ana\"", "\"ben\"").into_bytes();
+    let mut signed: SignedOrder = serde_json::from_value(state["order"].clone()).unwrap();
+    signed.body = Bytes(rewritten);
+    state["held"]["digest"] = signed.digest().to_string().into();
+    state["order"] = serde_json::to_value(&signed).unwrap();
+    state["pins"] = serde_json::json!({});
+    state["given"] = serde_json::json!([]);
+    scene.sandbox.write(path, &state.to_string(), "600").unwrap();
+    scene.start();
+    until("nobody has anything", SOON, || !scene.sudo_works("ana"));
+    assert!(!scene.sudo_works("ben"), "{}", scene.log());
+    assert!(scene.log().contains("not signed by the key"), "{}", scene.log());
+}
+
+#[test]
 fn taking_a_grant_back_ends_it_at_once() {
     let scene = Scene::running("fin-15");
     let grant = grant(1, "ana", 600);

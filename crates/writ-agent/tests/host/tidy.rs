@@ -102,6 +102,34 @@ fn no_name_and_no_byte_hides_a_rule_made_by_hand() {
 }
 
 #[test]
+fn a_host_where_anybody_is_root_already_says_so_and_calls_nothing_in_force() {
+    let scene = Scene::enrolled("fin-50");
+    scene.sandbox.write("/etc/sudoers.d/own", "%nogroup ALL=(root) NOPASSWD: ALL\n", "440").unwrap();
+    let mut scene = scene;
+    scene.start();
+    let grant = grant(1, "ana", 60);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    let report = scene.hears(|report| standing(report, &grant) == Some(Standing::Failed));
+    assert!(report.grants[0].told.contains("no right may use sudo as well"), "{}", report.grants[0].told);
+}
+
+#[test]
+fn a_session_from_before_the_grant_is_nobodys_to_end() {
+    let scene = Scene::running("fin-51");
+    scene.sandbox.write("/etc/sudoers.d/own", "ben ALL=(root) NOPASSWD: ALL\n", "440").unwrap();
+    let mut shell = scene.sandbox.terminal("ben", "sudo -n -i").unwrap();
+    shell.types("echo root is $(id -u)").unwrap();
+    assert!(shell.shows("root is 0", SOON), "{}", shell.screen());
+    let grant = grant(1, "ben", 600);
+    scene.server.order(1, std::slice::from_ref(&grant));
+    scene.in_force(&grant);
+    scene.server.order(2, &[]);
+    scene.ended(&grant);
+    shell.types("echo still $((40 + 2))").unwrap();
+    assert!(shell.shows("still 42", SOON), "it came from another rule, before this grant: {}", shell.screen());
+}
+
+#[test]
 fn a_rule_that_somebody_changed_is_put_back() {
     let scene = Scene::running("fin-44");
     let grant = grant(1, "ana", 120);
