@@ -3,6 +3,7 @@
 mod activation;
 mod approval;
 mod climbs;
+mod commands;
 mod hosts;
 mod laws;
 mod proofs;

@@ -158,7 +158,7 @@ fn begin() -> Story {
 }
 
 /// The laws, read off the log and the state with nothing but loops.
-fn check(s: &Story) -> Result<(), TestCaseError> {
+pub(super) fn check(s: &Story) -> Result<(), TestCaseError> {
     let person = |id: PrincipalId| s.state.person_of(id);
     let mut closed: BTreeSet<RequestId> = BTreeSet::new();
     let mut asked: BTreeMap<RequestId, (PrincipalId, Option<PrincipalId>)> = BTreeMap::new();
@@ -254,7 +254,7 @@ fn check(s: &Story) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn replay(log: &[(crate::state::Meta, Event)]) -> State {
+pub(super) fn replay(log: &[(crate::state::Meta, Event)]) -> State {
     let mut state = State::empty(TenantId::from_u128(1));
     for (meta, event) in log {
         state.apply(meta, event);
