@@ -115,6 +115,15 @@ pub enum Sort {
     Assignment,
 }
 
+/// Which sort of more time is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// For what has not ended yet.
+    Extension,
+    /// For what ended lately.
+    Renewal,
+}
+
 /// When a removal takes effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -232,6 +241,41 @@ pub enum Command {
         reason: Option<String>,
         ticket: TicketGiven,
     },
+    /// An administrator gives more time: to what is about to end (`adminExtend`), or to what ended lately (`adminRenew`).
+    Prolong {
+        more: More,
+        sort: Sort,
+        principal: PrincipalId,
+        target: Target,
+        start: Option<Time>,
+        expiration: Expiration,
+        reason: Option<String>,
+        ticket: TicketGiven,
+    },
+    /// Its holder asks an administrator for that (`selfExtend`, `selfRenew`).
+    AskToProlong {
+        more: More,
+        sort: Sort,
+        principal: PrincipalId,
+        target: Target,
+        start: Option<Time>,
+        expiration: Expiration,
+        reason: Option<String>,
+        ticket: TicketGiven,
+    },
+    /// Somebody asks for more time on a role they have switched on; every rule is asked again. Graph has no such action.
+    ExtendActivation {
+        principal: PrincipalId,
+        target: Target,
+        start: Option<Time>,
+        expiration: Expiration,
+        reason: Option<String>,
+        ticket: TicketGiven,
+    },
+    /// An administrator assigns a role without a request, as Graph's older doors do.
+    AssignPlainly { principal: PrincipalId, target: Target },
+    /// An administrator takes an assignment away without a request, standing or activated.
+    TakePlainly { assignment: AssignmentId },
     /// An administrator takes it away (`adminRemove`).
     Remove { sort: Sort, principal: PrincipalId, target: Target, when: Removal, reason: Option<String> },
     /// Somebody asks to switch on a role they are eligible for (`selfActivate`).

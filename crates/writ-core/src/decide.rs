@@ -25,6 +25,8 @@ mod ending;
 mod groups;
 mod hosts;
 mod identity;
+mod plainly;
+mod prolonging;
 mod roles;
 mod rules;
 mod tenant;
@@ -154,6 +156,9 @@ fn guards_the_way_in(command: &Command) -> bool {
         | Command::RemoveMember { .. }
         | Command::Remove { .. }
         | Command::Reassign { .. }
+        | Command::AssignPlainly { .. }
+        | Command::TakePlainly { .. }
+        | Command::Prolong { .. }
         | Command::ChangeRules { .. }
         | Command::EndEligibility { .. }
         | Command::EndAssignment { .. }
@@ -202,6 +207,11 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::DeleteRole { role } => roles::delete(state, cx, *role),
         C::Assign { sort, principal, target, start, expiration, reason, ticket } => assignment::assign(state, cx, &assignment::Given { sort: *sort, principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
         C::Reassign { sort, principal, target, start, expiration, reason, ticket } => assignment::reassign(state, cx, &assignment::Given { sort: *sort, principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::Prolong { more, sort, principal, target, start, expiration, reason, ticket } => prolonging::by_administrator(state, cx, *more, &assignment::Given { sort: *sort, principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket } => prolonging::ask(state, cx, *more, &assignment::Given { sort: *sort, principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::ExtendActivation { principal, target, start, expiration, reason, ticket } => prolonging::activation(state, cx, &activation::Wish { principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
+        C::AssignPlainly { principal, target } => plainly::assign(state, cx, *principal, *target),
+        C::TakePlainly { assignment } => plainly::take(state, cx, *assignment),
         C::Remove { sort, principal, target, when, reason } => assignment::remove(state, cx, *sort, *principal, *target, *when, reason.as_deref()),
         C::RequestActivation { principal, target, start, expiration, reason, ticket } => activation::request(state, cx, &activation::Wish { principal: *principal, target: *target, start: *start, expiration: *expiration, reason: reason.as_deref(), ticket }),
         C::Deactivate { principal, target, reason } => activation::deactivate(state, cx, *principal, *target, reason.as_deref()),
@@ -238,6 +248,10 @@ fn record(state: &State, command: &Command, cx: &Context, refusal: &Refusal) -> 
         Command::Assign { principal, target, .. } => (Action::AdminAssign, *principal, *target),
         Command::Reassign { principal, target, .. } => (Action::AdminUpdate, *principal, *target),
         Command::Remove { principal, target, .. } => (Action::AdminRemove, *principal, *target),
+        Command::AssignPlainly { principal, target } => (Action::AdminAssign, *principal, *target),
+        Command::Prolong { more, principal, target, .. } => (prolonging::admin_action(*more), *principal, *target),
+        Command::AskToProlong { more, principal, target, .. } => (prolonging::self_action(*more), *principal, *target),
+        Command::ExtendActivation { principal, target, .. } => (Action::SelfExtend, *principal, *target),
         _ => return Vec::new(),
     };
     let broken: Vec<String> = match refusal {
@@ -266,8 +280,13 @@ fn check_scopes(state: &State, command: &Command, cx: &Context) -> Result<(), Re
         if sort == Sort::Eligibility { &[Thing::Eligibilities] } else { &[Thing::Assignments] }
     };
     let things: &[Thing] = match command {
-        C::Assign { sort, .. } | C::Reassign { sort, .. } | C::Remove { sort, .. } => of(*sort),
-        C::RequestActivation { .. } | C::Deactivate { .. } => &[Thing::Assignments],
+        C::Assign { sort, .. }
+        | C::Reassign { sort, .. }
+        | C::Prolong { sort, .. }
+        | C::AskToProlong { sort, .. }
+        | C::Remove { sort, .. } => of(*sort),
+        C::AssignPlainly { .. } | C::TakePlainly { .. } => &[Thing::Roles],
+        C::RequestActivation { .. } | C::ExtendActivation { .. } | C::Deactivate { .. } => &[Thing::Assignments],
         C::CancelRequest { request } => match state.requests.get(request) {
             Some(request) => of(request.sort),
             None => &[Thing::Assignments, Thing::Eligibilities],

@@ -242,14 +242,21 @@ events! {
     EligibilityEnded = "eligibility_ended" { eligibility: EligibilityId, why: Why, ask: Option<Ask> }
     /// Somebody was assigned a role directly.
     AssignmentGranted = "assignment_granted" { ask: Ask, starts: Time, ends: Option<Time> }
+    /// Somebody was assigned a role without a request.
+    AssignmentMade = "assignment_made" { assignment: AssignmentId, principal: PrincipalId, target: Target }
     /// The window of an assignment was changed.
     AssignmentChanged = "assignment_changed" { ask: Ask, assignment: AssignmentId, starts: Time, ends: Option<Time> }
+    /// A running activation was given a later end.
+    ActivationExtended = "activation_extended" { ask: Ask, assignment: AssignmentId, ends: Time }
     /// A running activation was cut short, because its eligibility now ends sooner.
     ActivationShortened = "activation_shortened" { assignment: AssignmentId, ends: Time }
     /// An assignment ended, standing or activated.
     AssignmentEnded = "assignment_ended" { assignment: AssignmentId, why: Why, ask: Option<Ask> }
     /// Somebody asked to activate a role, and needs approval.
     ApprovalAsked = "approval_asked" { ask: Ask, stages: Vec<Stage>, until: Time }
+    /// Somebody asked for more time: on what they are eligible for or hold, or have switched on. `of` is that; what
+    /// is to be renewed is not there any more.
+    MoreAsked = "more_asked" { ask: Ask, sort: Sort, of: Option<Uuid>, stages: Vec<Stage>, until: Time }
     /// Somebody asked to activate a role later, and may.
     ActivationScheduled = "activation_scheduled" { ask: Option<Ask>, request: RequestId, starts: Time }
     /// A role was activated.
@@ -316,9 +323,12 @@ impl Event {
             | Event::EligibilityClosed { .. }
             | Event::EligibilityEnded { .. } => Some(Sort::Eligibility),
             Event::AssignmentGranted { .. }
+            | Event::AssignmentMade { .. }
             | Event::AssignmentChanged { .. }
             | Event::AssignmentEnded { .. }
+            | Event::ActivationExtended { .. }
             | Event::ActivationBegan { .. } => Some(Sort::Assignment),
+            Event::MoreAsked { sort, .. } => Some(*sort),
             _ => None,
         }
     }

@@ -87,7 +87,7 @@ pub fn explain(state: &State, principal: PrincipalId, target: Target, mfa: Optio
         state.held_by(principal).assignments.iter().find(|a| a.target == target && a.activated() && a.in_window(now));
     if let Some(a) = active {
         let until = a.ends.map_or(String::new(), |t| format!(" until {t}"));
-        say(Mark::Unmet, "already active", format!("{role} is active{until}; give it back with: writ deactivate"));
+        say(Mark::Unmet, "already active", format!("{role} is active{until}; for more time: writ extend; to give it back: writ deactivate"));
     }
     if let Some(r) = state.open_of(principal).find(|r| r.ask.target == target && r.ask.action == Action::SelfActivate) {
         let id = r.ask.request;
@@ -103,7 +103,7 @@ pub fn explain(state: &State, principal: PrincipalId, target: Target, mfa: Optio
     if let Some(rules) = state.rules.get(&role_id) {
         let a = &rules.activation;
         say(Mark::Asked, "duration", format!("between {} and {}", state.span_min().told(), a.span_max.told()));
-        if a.reason {
+        if a.asks_reason() {
             say(Mark::Asked, "reason", "needed".into());
         }
         if a.ticket {

@@ -133,6 +133,7 @@ fn approves_for_privileged(state: &State, principal: PrincipalId) -> bool {
     let named = |a: &Approver| match a {
         Approver::User(id) => *id == principal,
         Approver::Group(id) => above.contains(id),
+        Approver::Administrators => false,
     };
     let privileged = |role: RoleId| state.roles.get(&role).is_some_and(|r| r.privileged());
     state.rules.iter().any(|(role, rules)| {

@@ -36,6 +36,8 @@ pub struct Grant {
     pub ending: Ending,
     /// The role it comes from.
     pub role: RoleId,
+    /// Whether its holder switched it on, and so may ask for more time.
+    pub activated: bool,
 }
 
 /// Why a person has no usable account on a host.
@@ -110,6 +112,7 @@ pub fn from_assignment(state: &State, a: &Arc<Assignment>, now: Time) -> Vec<Gra
                 not_after: a.ends,
                 ending: rules.ending.clone(),
                 role,
+                activated: a.activated(),
             });
         }
     }

@@ -45,6 +45,8 @@ pub enum Refusal {
     NothingThere { what: &'static str, role: String },
     /// Not old enough to be removed (a compatibility switch).
     TooYoung { min: Span, from: Time },
+    /// More time can be asked for only shortly before the end.
+    TooEarly { what: &'static str, role: String, ends: Time, from: Time },
     /// Rules of the role are not met; all of them are named.
     Rules { broken: Vec<Broken>, role: String, approvers: Vec<String> },
     /// It is the caller's own request.
@@ -220,6 +222,9 @@ impl Refusal {
             Refusal::NothingThere { what, role } => format!("There is no {what} for {role} to change or take away."),
             Refusal::TooYoung { min, from } => {
                 format!("This tenant lets nothing be removed before it is {} old; try again after {from}.", min.told())
+            }
+            Refusal::TooEarly { what, role, ends, from } => {
+                format!("The {what} for {role} runs until {ends}; more time can be asked for from {from} on.")
             }
             Refusal::Rules { broken, role, .. } => {
                 let list: Vec<String> = broken.iter().map(|b| format!("{} ({})", b.name(), b.told())).collect();

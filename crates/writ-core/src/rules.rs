@@ -53,6 +53,13 @@ pub struct Activation {
     pub pending_max: Span,
 }
 
+impl Activation {
+    /// Whether a reason is needed: always, or because somebody has to decide on it.
+    pub const fn asks_reason(&self) -> bool {
+        self.reason || (self.approval.required && self.approval.asker_reason)
+    }
+}
+
 /// An authentication context rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Context {
@@ -82,9 +89,10 @@ pub struct AdminSide {
 pub struct Approval {
     /// Whether any is.
     pub required: bool,
-    /// Whether extending needs it too.
+    /// Whether more time needs it: for an activation even if activating does not, otherwise before the administrator's
+    /// decision.
     pub required_for_extension: bool,
-    /// Stored for Graph: whether the asker must give a reason when approval is needed.
+    /// Whether the asker must give a reason when somebody has to decide.
     pub asker_reason: bool,
     /// One stage after the other.
     pub stages: Vec<Stage>,
@@ -112,6 +120,16 @@ impl Stage {
     pub fn one_of(approvers: Vec<Approver>) -> Self {
         Self { approvers, needed: 1, reason: true, timeout_days: 1, escalation: false, escalation_minutes: 0 }
     }
+
+    /// One decision by an administrator, as an extension or a renewal needs it.
+    pub fn by_administrator() -> Self {
+        Self { reason: false, ..Self::one_of(alloc::vec![Approver::Administrators]) }
+    }
+
+    /// Whether it is an administrator's decision.
+    pub fn administrators(&self) -> bool {
+        self.approvers.contains(&Approver::Administrators)
+    }
 }
 
 /// Somebody who may approve.
@@ -122,6 +140,8 @@ pub enum Approver {
     User(PrincipalId),
     /// Whoever is in the group when they decide, nested members included.
     Group(PrincipalId),
+    /// Whoever may manage roles when they decide. Never a role's rule: only extensions and renewals are decided so.
+    Administrators,
 }
 
 /// How an activation ends where power is real.

@@ -3,7 +3,7 @@
 //!
 //! Always: applying the same entries gives the same state; a clone is cheap and shares everything.
 
-use crate::command::{Effect, Method, Place};
+use crate::command::{Effect, Method, Place, Sort};
 use crate::directory::{Host, Principal, Unit};
 use crate::event::Ask;
 use crate::ids::*;
@@ -19,12 +19,13 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 mod apply;
+mod forget;
 mod index;
 pub mod lookup;
 mod snapshot;
 pub use apply::Meta;
 
-/// How long an ended request stays in the live state.
+/// How long an ended request stays in the live state, and what ran out can be renewed.
 pub const REQUEST_KEPT: Span = Span::from_days(30);
 
 /// Everything that is so now.
@@ -70,6 +71,8 @@ pub struct State {
     pub held: OrdMap<PrincipalId, Arc<Held>>,
     /// Who is eligible for or assigned each role, directly.
     pub holders: OrdSet<(RoleId, PrincipalId)>,
+    /// What ran out in the last 30 days and can be renewed, by whom it was about.
+    pub expired: OrdMap<(PrincipalId, Sort, Target), Time>,
     /// Requests: open ones, and those that ended in the last 30 days.
     pub requests: OrdMap<RequestId, Arc<Request>>,
     /// The requests about each principal that are still open.
@@ -159,6 +162,8 @@ pub struct Assignment {
     pub by: Option<PrincipalId>,
     /// The eligibility it was activated from; `None` for a standing assignment.
     pub from: Option<EligibilityId>,
+    /// Whether it was made without a request.
+    pub plain: bool,
 }
 
 impl Eligibility {
@@ -356,6 +361,7 @@ impl State {
             assignments: OrdMap::new(),
             held: OrdMap::new(),
             holders: OrdSet::new(),
+            expired: OrdMap::new(),
             requests: OrdMap::new(),
             open: OrdSet::new(),
             closed: OrdSet::new(),

@@ -6,5 +6,6 @@ mod climbs;
 mod commands;
 mod hosts;
 mod laws;
+mod prolonging;
 mod proofs;
 mod tenant;

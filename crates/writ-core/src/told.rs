@@ -3,8 +3,8 @@
 //!
 //! Always: one event, one sentence; erased texts are shown as erased.
 
-use crate::command::{Effect, Method, SignIn};
-use crate::event::{Action, Ask, Event};
+use crate::command::{Effect, Method, SignIn, Sort};
+use crate::event::{Action, Ask, Event, Why};
 use crate::ids::*;
 use crate::personal::Personal;
 use crate::scope::{Scope, Target};
@@ -49,14 +49,19 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
             format!("{by} changed {} of {}", count(changes.len(), "rule"), t.role(*role))
         }
         Event::EligibilityGranted { ask, starts, ends } => {
+            let again = if renews(ask.action) { " again" } else { "" };
             format!(
-                "{by} made {} eligible for {}{}{}",
+                "{by} made {} eligible{again} for {}{}{}",
                 t.name(ask.subject),
                 t.target(ask.target),
                 t.span(*starts, *ends, meta.at),
                 t.why(ask)
             )
         }
+        Event::EligibilityChanged { ask, ends, .. } if prolongs(ask.action) => {
+            t.prolonged("eligibility for", ask, *ends)
+        }
+        Event::AssignmentChanged { ask, ends, .. } if prolongs(ask.action) => t.prolonged("assignment of", ask, *ends),
         Event::EligibilityChanged { ask, starts, ends, .. } => {
             format!(
                 "{by} changed {}'s eligibility for {}{}{}",
@@ -81,8 +86,9 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
             None => "an eligibility ended".to_string(),
         },
         Event::AssignmentGranted { ask, starts, ends } => {
+            let again = if renews(ask.action) { " again" } else { "" };
             format!(
-                "{by} assigned {} to {}{}{}",
+                "{by} assigned {} to {}{again}{}{}",
                 t.target(ask.target),
                 t.name(ask.subject),
                 t.span(*starts, *ends, meta.at),
@@ -98,6 +104,12 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                 t.why(ask)
             )
         }
+        Event::AssignmentMade { principal, target, .. } => {
+            format!("{by} assigned {} to {}, without a request", t.target(*target), t.name(*principal))
+        }
+        Event::ActivationExtended { ask, ends, .. } => {
+            format!("{} of {} was extended to {}{}", t.target(ask.target), t.name(ask.subject), when(*ends), t.why(ask))
+        }
         Event::ActivationShortened { assignment, ends } => match before.assignments.get(assignment) {
             Some(a) => format!("{} of {} was cut short to {}", t.target(a.target), t.name(a.principal), when(*ends)),
             None => "an activation was cut short".to_string(),
@@ -108,12 +120,25 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                     format!("{} gave {} back{}", t.name(a.principal), t.target(a.target), t.why(ask))
                 }
                 Some(ask) => format!("{by} took {} from {}{}", t.target(a.target), t.name(a.principal), t.why(ask)),
+                None if *why == Why::Removed && who.is_some() => {
+                    format!("{by} took {} from {}, without a request", t.target(a.target), t.name(a.principal))
+                }
                 None => format!("{} ended for {}: {}", t.target(a.target), t.name(a.principal), State::why_told(*why)),
             },
             None => "an assignment ended".to_string(),
         },
         Event::ApprovalAsked { ask, .. } => {
             format!("{} asked for {}{}{}", t.name(ask.subject), t.target(ask.target), t.asked(ask), t.why(ask))
+        }
+        Event::MoreAsked { ask, sort, .. } => {
+            let more = match (ask.action, ask.eligibility, sort) {
+                (Action::SelfRenew, _, Sort::Eligibility) => "to be eligible again for",
+                (Action::SelfRenew, ..) => "to be assigned again to",
+                (_, Some(_), _) => "for more time with",
+                (_, None, Sort::Eligibility) => "to stay eligible for",
+                (_, None, Sort::Assignment) => "to stay assigned to",
+            };
+            format!("{} asked {more} {}{}{}", t.name(ask.subject), t.target(ask.target), t.asked(ask), t.why(ask))
         }
         Event::ActivationScheduled { ask, request, starts } => {
             let (who, what, why) = t.request(ask.as_ref(), *request);
@@ -152,6 +177,8 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
         Event::AskRefused { action, subject, target, broken, .. } => {
             let verb = match action {
                 Action::SelfActivate => format!("{by} was refused {}", t.target(*target)),
+                Action::SelfExtend => format!("{by} was refused more time with {}", t.target(*target)),
+                Action::SelfRenew => format!("{by} was refused {} again", t.target(*target)),
                 _ => format!("{by} was refused a change of {} for {}", t.target(*target), t.name(*subject)),
             };
             let words: Vec<&str> = broken.iter().map(|rule| rule_word(rule)).collect();
@@ -269,6 +296,10 @@ impl Teller<'_> {
         let to = ends.map_or(String::new(), |t| format!(" until {}", (self.when)(t)));
         format!("{from}{to}")
     }
+    fn prolonged(&self, what: &str, ask: &Ask, ends: Option<Time>) -> String {
+        let until = ends.map_or("lasts without an end".to_string(), |t| format!("was extended to {}", (self.when)(t)));
+        format!("{}'s {what} {} {until}{}", self.name(ask.subject), self.target(ask.target), self.why(ask))
+    }
     fn asked(&self, ask: &Ask) -> String {
         use crate::command::Expiration;
         match ask.expiration {
@@ -289,6 +320,16 @@ impl Teller<'_> {
             None => ("somebody".to_string(), "a role".to_string(), String::new()),
         }
     }
+}
+
+/// Whether an administrator's change gave more time.
+fn prolongs(action: Action) -> bool {
+    matches!(action, Action::AdminExtend | Action::SelfExtend)
+}
+
+/// Whether something was given again after it had run out.
+fn renews(action: Action) -> bool {
+    matches!(action, Action::AdminRenew | Action::SelfRenew)
 }
 
 fn quoted(text: Option<&Personal>) -> String {

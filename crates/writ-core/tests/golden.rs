@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
-use writ_core::command::{Effect, Expiration, Intent, Method, Outcome, Place, Removal, SignIn};
+use writ_core::command::{Effect, Expiration, Intent, Method, Outcome, Place, Removal, SignIn, Sort};
 use writ_core::directory::{Account, Drift};
 use writ_core::event::{Action, Ask, Event, KINDS, Ticket, Why};
 use writ_core::ids::*;
@@ -307,6 +307,26 @@ fn samples() -> Vec<Event> {
         Event::AccountRuleSet { place: Place::Unit(UNIT), rule: Some("adm-{upn}".into()) },
         Event::AccountRuleSet { place: Place::Everywhere, rule: None },
         Event::SessionsEnded { principal: ANA },
+        Event::ActivationExtended { ask: ask(Action::SelfExtend), assignment: ASSIGNMENT, ends: later() },
+        Event::MoreAsked {
+            ask: ask(Action::SelfExtend),
+            sort: Sort::Eligibility,
+            of: Some(ELIGIBILITY.0),
+            stages: vec![stage(), Stage::by_administrator()],
+            until: later(),
+        },
+        Event::MoreAsked {
+            ask: bare(Action::SelfRenew, Expiration::Never),
+            sort: Sort::Assignment,
+            of: None,
+            stages: vec![Stage::by_administrator()],
+            until: later(),
+        },
+        Event::AssignmentMade {
+            assignment: ASSIGNMENT,
+            principal: BEN,
+            target: Target::role(ROLE, Scope::Tenant),
+        },
     ]
 }
 

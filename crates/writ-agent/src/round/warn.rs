@@ -22,7 +22,8 @@ impl Host {
             let left = given.taken.left(&self.state.floor, now);
             let length = given.grant.not_after.since(given.grant.not_before);
             let key = given.grant.key();
-            let told = self.warned.get(&key).copied().unwrap_or(length);
+            // After an extension there is more time than at the last warning, and all of them are due again.
+            let told = self.warned.get(&key).copied().filter(|told| left <= *told).unwrap_or(length);
             // After a pause only the nearest warning is still true.
             let Some(due) = BEFORE.into_iter().filter(|before| left <= *before && *before < told).min() else {
                 continue;

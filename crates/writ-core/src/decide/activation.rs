@@ -85,7 +85,7 @@ pub(super) fn request(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged {
 }
 
 /// Every rule of the role that the ask does not meet, in the order people read them.
-fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Span) -> Vec<Broken> {
+pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Span) -> Vec<Broken> {
     let mut broken = Vec::new();
     let a = &rules.activation;
     if span > a.span_max {
@@ -94,7 +94,7 @@ fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Spa
     if span < state.span_min() {
         broken.push(Broken::TooShort { asked: span, min: state.span_min() });
     }
-    if a.reason && wish.reason.is_none_or(|r| r.trim().is_empty()) {
+    if a.asks_reason() && wish.reason.is_none_or(|r| r.trim().is_empty()) {
         broken.push(Broken::NoReason);
     }
     if a.ticket && wish.ticket.number.as_deref().is_none_or(|n| n.trim().is_empty()) {
@@ -105,6 +105,7 @@ fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Spa
     }
     if a.context.enabled
         && let Some(claim) = &a.context.claim
+        && !cx.caller.proof.emergency
         && !cx.caller.proof.contexts.contains(claim)
     {
         broken.push(Broken::NoContext { claim: claim.clone() });
@@ -178,7 +179,7 @@ fn end_of(now: Time, span: Span, rules: &Rules, eligibility: &Eligibility) -> Ti
     eligibility.ends.map_or(by_rules, |end| by_rules.min(end))
 }
 
-fn approver_names(state: &State, rules: &Rules, asker: PrincipalId, now: Time) -> Vec<String> {
+pub(super) fn approver_names(state: &State, rules: &Rules, asker: PrincipalId, now: Time) -> Vec<String> {
     if !rules.activation.approval.required {
         return Vec::new();
     }
@@ -272,6 +273,7 @@ pub(super) fn deactivate(
         mfa: None,
     };
     let mut events = vec![Event::AssignmentEnded { assignment: a.id, why: Why::GivenUp, ask: Some(ask) }];
+    prolonging::cancel_for(state, &mut events, a.id.0, asker, Why::GivenUp);
     ending::close_if_last(state, &mut events, &a);
     let answer =
         Asked { request, status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops: Vec::new() };

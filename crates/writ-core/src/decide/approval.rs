@@ -34,6 +34,11 @@ fn able(state: &State, named: &[Approver], not: &[PrincipalId], now: Time) -> Ve
         state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())
             && !not.iter().any(|n| state.same_person(*n, *id))
     };
+    if named.contains(&Approver::Administrators) {
+        // An administrator's decision is an administrator's act: the role must be in force, and nobody stands in.
+        let now_may = |id: &PrincipalId| holds::duties(state, *id, now).has(Duty::ManageRoles);
+        return holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).filter(now_may).collect();
+    }
     let named: Vec<PrincipalId> = named_people(state, named).into_iter().filter(fits).collect();
     if named.is_empty() {
         holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).collect()
@@ -48,6 +53,7 @@ fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
         match approver {
             Approver::User(id) => people.push(*id),
             Approver::Group(id) => people.extend(state.everybody_in(*id)),
+            Approver::Administrators => {}
         }
     }
     people
@@ -132,6 +138,9 @@ pub(super) fn decide_request(
         });
     }
     let reason = personal(by, reason);
+    if approve && r.stages[stage].stage.administrators() {
+        prolonging::decider_meets_rules(state, cx, r)?;
+    }
     if !approve {
         let events = vec![Event::RequestDenied { request, stage: number, by, reason }];
         return Ok((events, Answer::Decided { request, status: Status::Denied }));
@@ -141,7 +150,10 @@ pub(super) fn decide_request(
     let next = after(state, &events, cx);
     let all = next.requests.get(&request).is_some_and(|r| r.stages.iter().all(crate::state::StageState::approved));
     let status = if all {
-        let (more, status) = activation::go_ahead(&next, cx, request);
+        let (more, status) = match r.ask.action {
+            Action::SelfExtend | Action::SelfRenew => prolonging::carry_out(&next, cx, request),
+            _ => activation::go_ahead(&next, cx, request),
+        };
         events.extend(more);
         status
     } else {

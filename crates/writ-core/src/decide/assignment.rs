@@ -20,32 +20,45 @@ pub(super) struct Given<'a> {
     pub ticket: &'a TicketGiven,
 }
 
+/// How old the proof of MFA may be where a role asks it of administrators.
+pub(super) const MFA_AGE_MAX: Span = Span::from_hours(12);
+
 pub(super) fn assign(state: &State, cx: &Context, given: &Given<'_>) -> Judged {
-    let (ask, starts, ends) = checked(state, cx, given, Action::AdminAssign)?;
-    let role = state.role_name(given.target.role_id());
-    match given.sort {
-        Sort::Eligibility => {
-            if let Some(e) = eligibility(state, given.principal, given.target) {
-                return Err(Refusal::AlreadyThere { what: "eligibility", role, until: e.ends });
-            }
-        }
-        Sort::Assignment => {
-            if let Some(a) = standing(state, given.principal, given.target) {
-                return Err(Refusal::AlreadyThere { what: "assignment", role, until: a.ends });
-            }
-        }
-    }
+    let role = || state.role_name(given.target.role_id());
+    let free = || match given.sort {
+        Sort::Eligibility => match eligibility(state, given.principal, given.target) {
+            Some(e) => Err(Refusal::AlreadyThere { what: "eligibility", role: role(), until: e.ends }),
+            None => Ok(()),
+        },
+        Sort::Assignment => match standing(state, given.principal, given.target) {
+            Some(a) => Err(Refusal::AlreadyThere { what: "assignment", role: role(), until: a.ends }),
+            None => Ok(()),
+        },
+    };
+    let (ask, starts, ends) = checked(state, cx, given, Action::AdminAssign, free)?;
     let answer = granted(&ask, cx.now, starts, ends);
-    let event = match given.sort {
+    Ok((vec![self::given(given.sort, ask, starts, ends)], answer))
+}
+
+/// The event that makes an eligibility or a standing assignment.
+pub(super) fn given(sort: Sort, ask: Ask, starts: Time, ends: Option<Time>) -> Event {
+    match sort {
         Sort::Eligibility => Event::EligibilityGranted { ask, starts, ends },
         Sort::Assignment => Event::AssignmentGranted { ask, starts, ends },
-    };
-    Ok((vec![event], answer))
+    }
 }
 
 pub(super) fn reassign(state: &State, cx: &Context, given: &Given<'_>) -> Judged {
-    let (ask, starts, ends) = checked(state, cx, given, Action::AdminUpdate)?;
     let role = state.role_name(given.target.role_id());
+    let there = || {
+        let there = match given.sort {
+            Sort::Eligibility => eligibility(state, given.principal, given.target).is_some(),
+            Sort::Assignment => standing(state, given.principal, given.target).is_some(),
+        };
+        let what = if given.sort == Sort::Eligibility { "eligibility" } else { "assignment" };
+        if there { Ok(()) } else { Err(Refusal::NothingThere { what, role: role.clone() }) }
+    };
+    let (ask, starts, ends) = checked(state, cx, given, Action::AdminUpdate, there)?;
     let answer = granted(&ask, cx.now, starts, ends);
     let mut events = Vec::new();
     match given.sort {
@@ -113,6 +126,7 @@ pub(super) fn remove(
                 events.push(Event::EligibilityClosed { ask, eligibility, when });
             } else {
                 events.push(Event::EligibilityEnded { eligibility, why: Why::Removed, ask: Some(ask) });
+                prolonging::cancel_for(state, &mut events, eligibility.0, principal, Why::Removed);
                 ending::settle(state, &mut events, cx, ending::reached_by(state, principal), Why::EligibilityGone);
             }
         }
@@ -123,6 +137,7 @@ pub(super) fn remove(
                 .ok_or(Refusal::NothingThere { what: "assignment", role })?;
             old_enough(state, cx, a.made)?;
             events.push(Event::AssignmentEnded { assignment: a.id, why: Why::Removed, ask: Some(ask) });
+            prolonging::cancel_for(state, &mut events, a.id.0, principal, Why::Removed);
         }
     }
     let stops = if when == Removal::WhenRunningEnd { Vec::new() } else { stops };
@@ -174,7 +189,7 @@ pub(super) fn activated(state: &State, principal: PrincipalId, target: Target) -
     state.held_by(principal).assignments.iter().find(|a| a.target == target && a.activated()).cloned()
 }
 
-fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) -> Answer {
+pub(super) fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) -> Answer {
     Answer::Asked(Asked {
         request: ask.request,
         status: if starts > now { Status::Granted } else { Status::Provisioned },
@@ -185,20 +200,20 @@ fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) -> Answer {
     })
 }
 
-/// Everything that must hold whichever way an administrator gives something: shape, existence, duty, rules.
-fn checked(
-    state: &State,
-    cx: &Context,
-    given: &Given<'_>,
-    action: Action,
-) -> Result<(Ask, Time, Option<Time>), Refusal> {
-    long("justification", given.reason)?;
-    let ticket = ticket(given.ticket)?;
-    let (starts, ends) = window(state, cx.now, given.start, given.expiration)?;
-    let role = known_role(state, given.target)?;
-    known_scope(state, given.target)?;
-    let subject = super::principal(state, given.principal)?;
-    let by = cx.with_duty(state, Duty::ManageRoles)?;
+/// The rules for administrators who give this.
+pub(super) fn side(rules: &crate::rules::Rules, sort: Sort) -> &AdminSide {
+    match sort {
+        Sort::Eligibility => &rules.eligibility,
+        Sort::Assignment => &rules.assignment,
+    }
+}
+
+/// Whether this role can be given to this principal at all.
+pub(super) fn receivable(
+    role: &crate::role::Role,
+    subject: &crate::directory::Principal,
+    sort: Sort,
+) -> Result<(), Refusal> {
     if !role.assignable || !role.enabled {
         return Err(Refusal::Conflict {
             why: alloc::format!("{} cannot be assigned; choose an enabled role that can.", role.told()),
@@ -210,7 +225,7 @@ fn checked(
                 why: "Only a role-assignable group can be given a role; create one with isAssignableToRole.".into(),
             });
         }
-        crate::directory::Kind::Service(_) if given.sort == Sort::Eligibility => {
+        crate::directory::Kind::Service(_) if sort == Sort::Eligibility => {
             return Err(Refusal::Conflict {
                 why:
                     "A program cannot be eligible, since nobody could prove who asks; assign it directly, with an end."
@@ -219,14 +234,32 @@ fn checked(
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// Everything that must hold whichever way an administrator gives something, in the order in which Graph says it:
+/// shape, existence, duty, what is there already (`fits`), rules.
+pub(super) fn checked(
+    state: &State,
+    cx: &Context,
+    given: &Given<'_>,
+    action: Action,
+    fits: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<(Ask, Time, Option<Time>), Refusal> {
+    long("justification", given.reason)?;
+    let ticket = ticket(given.ticket)?;
+    let (starts, ends) = window(state, cx.now, given.start, given.expiration)?;
+    let role = known_role(state, given.target)?;
+    known_scope(state, given.target)?;
+    let subject = super::principal(state, given.principal)?;
+    let by = cx.with_duty(state, Duty::ManageRoles)?;
+    receivable(role, subject, given.sort)?;
+    fits()?;
     cx.clock_sound()?;
-    let rules =
-        state.rules.get(&role.id).ok_or_else(|| Refusal::NoSuch { what: What::Policy, id: role.id.to_string() })?;
-    let side = match given.sort {
-        Sort::Eligibility => &rules.eligibility,
-        Sort::Assignment => &rules.assignment,
-    };
-    let broken = broken(side, given, cx, starts, ends);
+    let rules = activation::rules_of(state, role.id)?;
+    // What goes on from before is measured from now: no start that is given makes it longer.
+    let from = if action == Action::AdminExtend { cx.now } else { starts };
+    let broken = broken(side(rules, given.sort), given, cx, from, ends);
     if !broken.is_empty() {
         return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
     }
@@ -246,7 +279,8 @@ fn checked(
     Ok((ask, starts, ends))
 }
 
-fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends: Option<Time>) -> Vec<Broken> {
+/// How a window breaks the rule about expiration, if it does.
+pub(super) fn too_long(side: &AdminSide, starts: Time, ends: Option<Time>) -> Vec<Broken> {
     let mut broken = Vec::new();
     if side.expiration_required {
         match ends {
@@ -257,6 +291,11 @@ fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends:
             Some(_) => {}
         }
     }
+    broken
+}
+
+fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends: Option<Time>) -> Vec<Broken> {
+    let mut broken = too_long(side, starts, ends);
     if side.reason && given.reason.is_none_or(|r| r.trim().is_empty()) {
         broken.push(Broken::NoReason);
     }
@@ -264,7 +303,7 @@ fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends:
         broken.push(Broken::NoTicket);
     }
     if side.mfa {
-        broken.extend(mfa_missing(&cx.caller.proof, Span::from_hours(12), cx.now));
+        broken.extend(mfa_missing(&cx.caller.proof, MFA_AGE_MAX, cx.now));
     }
     broken
 }

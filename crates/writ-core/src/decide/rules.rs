@@ -89,6 +89,9 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
                     let (id, fits) = match approver {
                         Approver::User(id) => (id, state.principals.get(id).is_some_and(|p| p.user().is_some())),
                         Approver::Group(id) => (id, state.principals.get(id).is_some_and(|p| p.group().is_some())),
+                        Approver::Administrators => {
+                            return malformed("setting.approvalStages.primaryApprovers", "name users and groups");
+                        }
                     };
                     if !fits {
                         return Err(Refusal::NoSuch { what: What::Principal, id: id.to_string() });

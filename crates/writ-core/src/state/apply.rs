@@ -2,9 +2,10 @@
 
 use super::index::take_from;
 use super::*;
-use crate::command::{Removal, Sort};
+use crate::command::Removal;
 use crate::directory::{Group, Kind, Service, User};
 use crate::event::{Action, Event, Why};
+use crate::scope::Scope;
 use alloc::borrow::ToOwned;
 
 /// What the envelope says about an event, as far as the state cares.
@@ -127,6 +128,7 @@ impl State {
                 }
             }),
             Event::UnitDeleted { unit } => {
+                self.forget_expired(|(_, _, target), _| target.scope() == Scope::Unit(*unit));
                 if let Some(u) = self.units.remove(unit) {
                     for object in u.members.iter().map(|m| m.0).chain(u.hosts.iter().map(|h| h.0)) {
                         take_from(&mut self.units_of, object, unit);
@@ -157,6 +159,7 @@ impl State {
             Event::RoleDeleted { role } => {
                 self.roles.remove(role);
                 self.rules.remove(role);
+                self.forget_expired(|(_, _, target), _| target.role_id() == *role);
                 self.unsatisfiable.remove(role);
             }
             Event::RulesChanged { role, changes } => {
@@ -170,6 +173,7 @@ impl State {
                 }
             }
             Event::EligibilityGranted { ask, starts, ends } => {
+                self.expired.remove(&(ask.subject, Sort::Eligibility, ask.target));
                 self.put_eligibility(Eligibility {
                     id: EligibilityId(ask.request.0),
                     principal: ask.subject,
@@ -205,13 +209,18 @@ impl State {
                 }
                 self.done(ask, Sort::Eligibility, Status::Revoked, None, None);
             }
-            Event::EligibilityEnded { eligibility, why: _, ask } => {
-                self.drop_eligibility(*eligibility);
+            Event::EligibilityEnded { eligibility, why, ask } => {
+                if let Some(e) = self.drop_eligibility(*eligibility)
+                    && *why == Why::TimeIsUp
+                {
+                    self.expired.insert((e.principal, Sort::Eligibility, e.target), at);
+                }
                 if let Some(ask) = ask {
                     self.done(ask, Sort::Eligibility, Status::Revoked, None, None);
                 }
             }
             Event::AssignmentGranted { ask, starts, ends } => {
+                self.expired.remove(&(ask.subject, Sort::Assignment, ask.target));
                 self.put_assignment(Assignment {
                     id: AssignmentId(ask.request.0),
                     principal: ask.subject,
@@ -222,8 +231,24 @@ impl State {
                     changed: None,
                     by: ask.by,
                     from: None,
+                    plain: false,
                 });
                 self.done(ask, Sort::Assignment, Status::Provisioned, Some(*starts), Some(ask.request.0));
+            }
+            Event::AssignmentMade { assignment, principal, target } => {
+                self.expired.remove(&(*principal, Sort::Assignment, *target));
+                self.put_assignment(Assignment {
+                    id: *assignment,
+                    principal: *principal,
+                    target: *target,
+                    starts: at,
+                    ends: None,
+                    made: at,
+                    changed: None,
+                    by: meta.actor,
+                    from: None,
+                    plain: true,
+                });
             }
             Event::AssignmentChanged { ask, assignment, starts, ends } => {
                 if let Some(a) = self.assignments.get(assignment).cloned() {
@@ -241,8 +266,20 @@ impl State {
                     self.put_assignment(Assignment { ends: Some(*ends), changed: Some(at), ..Assignment::clone(&a) });
                 }
             }
-            Event::AssignmentEnded { assignment, why: _, ask } => {
-                self.drop_assignment(*assignment);
+            Event::ActivationExtended { ask, assignment, ends } => {
+                let starts = self.assignments.get(assignment).map(|a| a.starts);
+                if let Some(a) = self.assignments.get(assignment).cloned() {
+                    self.put_assignment(Assignment { ends: Some(*ends), changed: Some(at), ..Assignment::clone(&a) });
+                }
+                self.done(ask, Sort::Assignment, Status::Provisioned, starts, Some(assignment.0));
+            }
+            Event::AssignmentEnded { assignment, why, ask } => {
+                if let Some(a) = self.drop_assignment(*assignment)
+                    && *why == Why::TimeIsUp
+                    && !a.activated()
+                {
+                    self.expired.insert((a.principal, Sort::Assignment, a.target), at);
+                }
                 if let Some(ask) = ask {
                     self.done(ask, Sort::Assignment, Status::Revoked, None, None);
                 }
@@ -259,6 +296,20 @@ impl State {
                     starts: None,
                     completed: None,
                     schedule: None,
+                });
+            }
+            Event::MoreAsked { ask, sort, of, stages, until } => {
+                let stages = stages.iter().map(|s| StageState { stage: s.clone(), decided: Vec::new() }).collect();
+                self.put_request(Request {
+                    ask: ask.clone(),
+                    sort: *sort,
+                    made: at,
+                    status: Status::PendingApproval,
+                    stages,
+                    until: Some(*until),
+                    starts: None,
+                    completed: None,
+                    schedule: *of,
                 });
             }
             Event::ActivationScheduled { ask, request, starts } => {
@@ -301,6 +352,7 @@ impl State {
                         changed: None,
                         by: r.ask.by,
                         from: r.ask.eligibility,
+                        plain: false,
                     };
                     self.put_request(r);
                     self.put_assignment(a);
@@ -334,6 +386,7 @@ impl State {
                 for id in old {
                     self.forget_request(id);
                 }
+                self.forget_expired(|_, ended| ended < *before);
             }
             Event::AskRefused { by, .. } => {
                 let (since, count) = self.refused.get(by).copied().unwrap_or((at, 0));
@@ -442,12 +495,15 @@ impl State {
 
     fn done(&mut self, ask: &Ask, sort: Sort, status: Status, starts: Option<Time>, schedule: Option<Uuid>) {
         let at = self.at;
+        // What waited for a decision keeps who gave it.
+        let (made, stages) =
+            self.requests.get(&ask.request).map_or((at, Vec::new()), |open| (open.made, open.stages.clone()));
         self.put_request(Request {
             ask: ask.clone(),
             sort,
-            made: at,
+            made,
             status,
-            stages: Vec::new(),
+            stages,
             until: None,
             starts,
             completed: Some(at),
@@ -469,120 +525,6 @@ impl State {
                 completed,
                 schedule: None,
             });
-        }
-    }
-
-    fn forget_principal(&mut self, id: PrincipalId) {
-        for group in self.groups_of.get(&id).cloned().unwrap_or_default() {
-            self.leave_group(group, id);
-        }
-        let owned: Vec<_> = self
-            .principals
-            .values()
-            .filter(|p| p.group().is_some_and(|g| g.owners.contains(&id)))
-            .map(|p| p.id)
-            .collect();
-        for group in owned {
-            self.with_group(group, |g| {
-                g.owners.remove(&id);
-            });
-        }
-        if let Some(group) = self.principals.get(&id).and_then(|p| p.group().cloned()) {
-            for member in group.members {
-                take_from(&mut self.groups_of, member, &id);
-            }
-        }
-        for unit in self.units_of.get(&id.0).cloned().unwrap_or_default() {
-            self.leave_unit(unit, id.0);
-        }
-        let persons: Vec<PersonId> = self.person_of(id).into_iter().collect();
-        self.renaming(&persons, |s| {
-            s.unindex_user(id);
-            s.take_principal(id);
-            // The last principal of a person takes the person's account mappings along.
-            for person in &persons {
-                if !s.persons.contains_key(person) {
-                    let gone: Vec<_> = s.accounts.keys().filter(|(p, _)| p == person).copied().collect();
-                    for key in gone {
-                        s.accounts.remove(&key);
-                    }
-                }
-            }
-        });
-        let credentials: Vec<_> = self.credentials.iter().filter(|(_, c)| c.principal == id).map(|(k, _)| *k).collect();
-        for c in credentials {
-            self.credentials.remove(&c);
-        }
-        self.drop_codes(|c| c.purpose == Purpose::FirstFactor(id));
-        self.refused.remove(&id);
-    }
-
-    /// Forgets single-use codes that are void.
-    fn drop_codes(&mut self, void: impl Fn(&Code) -> bool) {
-        let void: Vec<_> = self.codes.iter().filter(|(_, c)| void(c)).map(|(id, _)| *id).collect();
-        for id in void {
-            self.codes.remove(&id);
-        }
-    }
-
-    fn erase(&mut self, about: PrincipalId) {
-        let persons: Vec<PersonId> = self.person_of(about).into_iter().collect();
-        self.renaming(&persons, |s| {
-            s.unindex_user(about);
-            s.with_principal(about, |p| {
-                p.name.erase(about);
-                if let Kind::User(u) = &mut p.kind {
-                    u.upn.erase(about);
-                }
-            });
-            s.index_user(about);
-            let keys: Vec<_> = s.accounts.iter().filter(|(_, a)| a.about() == about).map(|(k, _)| *k).collect();
-            for key in keys {
-                s.accounts.insert(key, Personal::erased(about));
-            }
-        });
-        let touched: Vec<RequestId> = self
-            .requests
-            .values()
-            .filter(|r| {
-                let ask = &r.ask;
-                let texts = ask.reason.iter().chain(ask.ticket.iter().flat_map(|t| t.number.iter().chain(&t.system)));
-                let verdicts = r.stages.iter().flat_map(|s| s.decided.iter().filter_map(|v| v.reason.as_ref()));
-                texts.chain(verdicts).any(|p| p.about() == about)
-            })
-            .map(|r| r.ask.request)
-            .collect();
-        for id in touched {
-            self.with_request(id, |r| {
-                let ask = &mut r.ask;
-                for text in ask
-                    .reason
-                    .iter_mut()
-                    .chain(ask.ticket.iter_mut().flat_map(|t| t.number.iter_mut().chain(&mut t.system)))
-                {
-                    text.erase(about);
-                }
-                for verdict in r.stages.iter_mut().flat_map(|s| &mut s.decided) {
-                    if let Some(text) = &mut verdict.reason {
-                        text.erase(about);
-                    }
-                }
-            });
-        }
-        let rules: Vec<RoleId> = self
-            .rules
-            .iter()
-            .filter(|(_, r)| r.notifications.iter().any(|n| n.recipients.iter().any(|p| p.about() == about)))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in rules {
-            if let Some(r) = self.rules.get(&id) {
-                let mut r = Rules::clone(r);
-                for p in r.notifications.iter_mut().flat_map(|n| &mut n.recipients) {
-                    p.erase(about);
-                }
-                self.rules.insert(id, Arc::new(r));
-            }
         }
     }
 

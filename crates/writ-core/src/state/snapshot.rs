@@ -16,6 +16,7 @@ struct Facts {
     rules: Vec<(RoleId, Rules)>,
     eligibilities: Vec<Eligibility>,
     assignments: Vec<Assignment>,
+    expired: Vec<(PrincipalId, Sort, Target, Time)>,
     requests: Vec<Request>,
     hosts: Vec<Host>,
     accounts: Vec<(PersonId, Place, Personal)>,
@@ -47,6 +48,7 @@ impl State {
                 .flat_map(|h| h.eligibilities.iter().map(|e| Eligibility::clone(e)))
                 .collect(),
             assignments: self.held.values().flat_map(|h| h.assignments.iter().map(|a| Assignment::clone(a))).collect(),
+            expired: self.expired.iter().map(|((p, sort, target), t)| (*p, *sort, *target, *t)).collect(),
             requests: self.requests.values().map(|r| Request::clone(r)).collect(),
             hosts: self.hosts.values().map(|h| Host::clone(h)).collect(),
             accounts: self.accounts.iter().map(|((p, place), a)| (*p, *place, a.clone())).collect(),
@@ -111,6 +113,7 @@ impl State {
                 s.accounts.insert((person, place), account);
             });
         }
+        s.expired = f.expired.into_iter().map(|(p, sort, target, t)| ((p, sort, target), t)).collect();
         s.effects = f.effects.into_iter().map(|(a, p, h, e)| ((a, p, h), e)).collect();
         s.credentials = f.credentials.into_iter().collect();
         s.codes = f.codes.into_iter().collect();

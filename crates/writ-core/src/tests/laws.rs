@@ -1,10 +1,10 @@
 //! The ten laws over random histories. Each is checked by its own naive reading of the log, not by the code that decided.
 
 use crate::command::*;
-use crate::event::Event;
+use crate::event::{Action, Ask, Event};
 use crate::ids::*;
 use crate::role::DEVICE_ADMINISTRATOR;
-use crate::rules::{Approval, Approver, RuleChange, Stage};
+use crate::rules::{AdminSide, Approval, Approver, RuleChange, RuleChoice, Side, Stage};
 use crate::scope::{Scope, Target};
 use crate::state::{State, Status};
 use crate::story::*;
@@ -33,7 +33,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0u8..24, any::<u8>(), any::<u8>(), any::<u8>(), prop_oneof![Just(0u16), 0u16..30, 0u16..2000])
+    (0u8..28, any::<u8>(), any::<u8>(), any::<u8>(), prop_oneof![Just(0u16), 0u16..30, 0u16..2000])
         .prop_map(|(what, who, whom, which, minutes)| Step { what, who, whom, which, minutes })
 }
 
@@ -133,8 +133,45 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
             (admin, Command::ChangeRules { role: target.role_id(), changes })
         }
         22 if step.which.is_multiple_of(4) => (admin, Command::DeleteUnit { unit: UNIT }),
+        23 => {
+            let more = if step.which.is_multiple_of(3) { More::Renewal } else { More::Extension };
+            let (principal, target) = pick(&prolongable(s, more, sort), step.whom)?;
+            let by = if step.who.is_multiple_of(3) { admin } else { principal };
+            if by == admin {
+                (admin, Command::Prolong { more, sort, principal, target, start, expiration, reason, ticket })
+            } else {
+                (by, Command::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket })
+            }
+        }
+        24 | 25 => {
+            let running: Vec<_> = s.state.assignments.values().filter(|a| a.activated()).cloned().collect();
+            let a = running.get(usize::from(step.which) % running.len().max(1))?;
+            let end = a.ends? + Span::from_minutes(u32::from(step.whom));
+            let (principal, target, start) = (a.principal, a.target, None);
+            let me = if step.who.is_multiple_of(9) { anybody } else { principal };
+            let expiration = Expiration::At(end);
+            (me, Command::ExtendActivation { principal, target, start, expiration, reason, ticket })
+        }
+        26 => {
+            let required = step.which.is_multiple_of(2);
+            let span_max = Span::from_minutes(u32::from(step.who) * 20 + 10);
+            let side = if step.which.is_multiple_of(3) { Side::Assignment } else { Side::Eligibility };
+            let changes = vec![RuleChange::AdminExpiration { side, required, span_max }];
+            (admin, Command::ChangeRules { role: target.role_id(), changes })
+        }
         _ => (admin, Command::CreateUnit { unit: UNIT, name: "unit".into(), description: "".into() }),
     })
+}
+
+/// What there is to extend or renew, and for whom.
+fn prolongable(s: &Story, more: More, sort: Sort) -> Vec<(PrincipalId, Target)> {
+    match (more, sort) {
+        (More::Renewal, _) => s.state.expired.keys().filter(|k| k.1 == sort).map(|k| (k.0, k.2)).collect(),
+        (_, Sort::Eligibility) => s.state.eligibilities.values().map(|e| (e.principal, e.target)).collect(),
+        (_, Sort::Assignment) => {
+            s.state.assignments.values().filter(|a| !a.activated()).map(|a| (a.principal, a.target)).collect()
+        }
+    }
 }
 
 fn groups(s: &Story) -> Vec<PrincipalId> {
@@ -157,17 +194,64 @@ fn begin() -> Story {
     s
 }
 
+fn gives_more(action: Action) -> bool {
+    matches!(action, Action::AdminExtend | Action::AdminRenew | Action::SelfExtend | Action::SelfRenew)
+}
+
+/// Whether an end that was given keeps the rule about expiration, counted from when it was given or begins.
+fn within(side: &AdminSide, ask: &Ask, ends: Option<Time>, at: Time) -> Result<(), TestCaseError> {
+    // An extension goes on from what is there, so its start moves nothing.
+    let extends = matches!(ask.action, Action::AdminExtend | Action::SelfExtend);
+    let begins = if extends { at } else { ask.start.unwrap_or(at).max(at) };
+    let kept = !side.expiration_required || ends.is_some_and(|end| end.since(begins) <= side.span_max);
+    prop_assert!(kept, "{:?} until {ends:?} is past the rules", ask.action);
+    Ok(())
+}
+
 /// The laws, read off the log and the state with nothing but loops.
 pub(super) fn check(s: &Story) -> Result<(), TestCaseError> {
     let person = |id: PrincipalId| s.state.person_of(id);
     let mut closed: BTreeSet<RequestId> = BTreeSet::new();
     let mut asked: BTreeMap<RequestId, (PrincipalId, Option<PrincipalId>)> = BTreeMap::new();
     let mut deciders: BTreeMap<RequestId, Vec<PersonId>> = BTreeMap::new();
+    let mut rules: BTreeMap<RoleId, crate::rules::Rules> = crate::role::built_in()
+        .iter()
+        .map(|r| (r.id, crate::rules::Rules::default_for(r, RuleChoice::Tiers)))
+        .collect();
+    let mut began: BTreeMap<AssignmentId, Time> = BTreeMap::new();
     for (meta, event) in &s.log {
         match event {
             Event::ActivationScheduled { ask: Some(ask), .. } | Event::ActivationBegan { ask: Some(ask), .. } => {
                 // Law 4: no role here is ever without these rules.
                 prop_assert!(ask.reason.is_some() && ask.ticket.is_some() && ask.mfa.is_some());
+            }
+            Event::RulesChanged { role, changes } => {
+                for change in changes {
+                    rules.get_mut(role).expect("a role's rules").change(change);
+                }
+            }
+            Event::MoreAsked { ask, .. } => {
+                prop_assert!(ask.reason.is_some());
+                asked.insert(ask.request, (ask.subject, ask.by));
+            }
+            // More time never carries a right past the rules as they were when it was given.
+            Event::EligibilityChanged { ask, ends, .. } | Event::EligibilityGranted { ask, ends, .. }
+                if gives_more(ask.action) =>
+            {
+                prop_assert!(!closed.contains(&ask.request));
+                within(&rules[&ask.target.role_id()].eligibility, ask, *ends, meta.at)?;
+            }
+            Event::AssignmentChanged { ask, ends, .. } | Event::AssignmentGranted { ask, ends, .. }
+                if gives_more(ask.action) =>
+            {
+                prop_assert!(!closed.contains(&ask.request));
+                within(&rules[&ask.target.role_id()].assignment, ask, *ends, meta.at)?;
+            }
+            Event::ActivationExtended { ask, assignment, ends } => {
+                prop_assert!(!closed.contains(&ask.request));
+                prop_assert!(ask.reason.is_some() && ask.ticket.is_some() && ask.mfa.is_some());
+                let longest = rules[&ask.target.role_id()].activation.span_max;
+                prop_assert!(ends.since(began[assignment]) <= longest, "longer than the rules allow");
             }
             Event::ApprovalAsked { ask, .. } => {
                 prop_assert!(ask.reason.is_some() && ask.ticket.is_some() && ask.mfa.is_some());
@@ -195,6 +279,7 @@ pub(super) fn check(s: &Story) -> Result<(), TestCaseError> {
             _ => {}
         }
         if let Event::ActivationBegan { request, ends, .. } = event {
+            began.insert(AssignmentId(request.0), meta.at);
             // Law 9: what was denied, cancelled or expired never leads to a grant. Law 2: no longer than a day.
             prop_assert!(!closed.contains(request));
             prop_assert!(ends.since(meta.at) <= Span::from_hours(24) && *ends > meta.at);

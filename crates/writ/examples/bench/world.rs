@@ -134,6 +134,7 @@ impl World {
             amr: vec!["pwd".to_owned(), "otp".to_owned(), "mfa".to_owned()],
             auth_time: now,
             mfa_time: Some(now),
+            acrs: Vec::new(),
             sid: session.id,
             jti: fresh_id(),
             iat: now,

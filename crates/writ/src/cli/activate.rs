@@ -67,9 +67,11 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
     if args.check {
         return check(&answer, terminal);
     }
-    if missing(&answer) == ["MFA"] {
+    // A one-time code is both: a fresh second factor, and what satisfies an authentication context.
+    let lacks = missing(&answer);
+    if !lacks.is_empty() && lacks.iter().all(|rule| matches!(rule.as_str(), "MFA" | "sign-in")) {
         let code = terminal.secret("One-time code", "WRIT_OTP")?;
-        client.step_up(&code)?;
+        client.step_up_for(&code, answer.context.as_deref())?;
         answer = client.post("/writ/v1/explain", &question)?;
     }
     if !missing(&answer).is_empty() {

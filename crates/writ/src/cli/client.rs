@@ -148,6 +148,14 @@ impl Client {
     /// # Errors
     /// A refusal when the code is wrong or was used before.
     pub fn step_up(&mut self, otp: &str) -> Result<(), Stop> {
+        self.step_up_for(otp, None)
+    }
+
+    /// The same, for an authentication context that a role asks for.
+    ///
+    /// # Errors
+    /// As [`Client::step_up`].
+    pub fn step_up_for(&mut self, otp: &str, context: Option<&str>) -> Result<(), Stop> {
         self.freshen()?;
         let Auth::Session { session, .. } = &self.auth else {
             return Err(Stop::Usage(
@@ -155,10 +163,12 @@ impl Client {
             ));
         };
         let (tenant, token) = (session.tenant.clone(), session.access_token.clone());
-        let tokens = self.token(
-            &tenant,
-            &[("grant_type", "urn:writ:params:grant:step-up"), ("access_token", &token), ("otp", otp)],
-        )?;
+        let claims = context.map(|name| {
+            serde_json::json!({"access_token": {"acrs": {"essential": true, "value": name}}}).to_string()
+        });
+        let mut form = vec![("grant_type", "urn:writ:params:grant:step-up"), ("access_token", &*token), ("otp", otp)];
+        form.extend(claims.as_deref().map(|claims| ("claims", claims)));
+        let tokens = self.token(&tenant, &form)?;
         self.adopt(tokens)
     }
 

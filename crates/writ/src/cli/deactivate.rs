@@ -1,5 +1,6 @@
 //! Gives a role back before its time is up. It works at once; nothing has to be said for it.
 
+use super::client::Client;
 use super::meaning::{self, Sort};
 use super::stop::Stop;
 use super::table::{Accent, listed};
@@ -23,30 +24,7 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(), Stop> {
     let mut client = open(common, terminal)?;
     let status: Status = client.get("/writ/v1/status")?;
-    let role = args.role.as_deref().map(|typed| meaning::of(&mut client, Sort::Role, typed)).transpose()?;
-    let scope = args.on.as_deref().map(|typed| meaning::scope(&mut client, Some(typed))).transpose()?;
-    let matching: Vec<&Active> = status
-        .active
-        .iter()
-        .filter(|one| one.activated)
-        .filter(|one| role.as_ref().is_none_or(|role| role.id == one.role.id))
-        .filter(|one| scope.as_ref().is_none_or(|scope| scope.id == one.scope.id))
-        .collect();
-    let one = match matching.as_slice() {
-        [one] => *one,
-        [] => {
-            let what = role.map_or("no role".to_owned(), |role| format!("not {}", role.name));
-            return Err(Stop::Usage(format!("You have switched on {what}; what you hold is in: writ status")));
-        }
-        several => {
-            let names: Vec<String> =
-                several.iter().map(|one| format!("{}{}", one.role.name, meaning::on(&one.scope))).collect();
-            return Err(Stop::Usage(format!(
-                "You have switched on {}; say which to give back.",
-                listed(&names, "and", 6)
-            )));
-        }
-    };
+    let one = switched_on(&mut client, &status, args.role.as_deref(), args.on.as_deref())?;
     let body = json!({
         "action": "selfDeactivate",
         "principalId": status.who.id,
@@ -63,4 +41,34 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         terminal.say(ticked(terminal, Accent::Good, "✓", "given back", &what));
     }
     Ok(())
+}
+
+/// The one activation that is meant: of the role and at the place that are named, or the only one there is.
+pub(super) fn switched_on<'a>(
+    client: &mut Client,
+    status: &'a Status,
+    role: Option<&str>,
+    on: Option<&str>,
+) -> Result<&'a Active, Stop> {
+    let role = role.map(|typed| meaning::of(client, Sort::Role, typed)).transpose()?;
+    let scope = on.map(|typed| meaning::scope(client, Some(typed))).transpose()?;
+    let matching: Vec<&Active> = status
+        .active
+        .iter()
+        .filter(|one| one.activated)
+        .filter(|one| role.as_ref().is_none_or(|role| role.id == one.role.id))
+        .filter(|one| scope.as_ref().is_none_or(|scope| scope.id == one.scope.id))
+        .collect();
+    match matching.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            let what = role.map_or("no role".to_owned(), |role| format!("not {}", role.name));
+            Err(Stop::Usage(format!("You have switched on {what}; what you hold is in: writ status")))
+        }
+        several => {
+            let names: Vec<String> =
+                several.iter().map(|one| format!("{}{}", one.role.name, meaning::on(&one.scope))).collect();
+            Err(Stop::Usage(format!("You have switched on {}; say which one you mean.", listed(&names, "and", 6))))
+        }
+    }
 }

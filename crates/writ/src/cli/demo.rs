@@ -5,7 +5,9 @@ use super::stop::Stop;
 use super::terminal::Terminal;
 use crate::config::{Flags, Settings};
 use crate::demo::{self, Plan};
+use crate::when::read_span;
 use std::path::PathBuf;
+use writ_core::time::Span;
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -18,6 +20,9 @@ pub(super) struct Args {
     /// Tell no story, start no host; only serve
     #[arg(long)]
     quiet: bool,
+    /// Let nothing be removed or given up before it is so old, as Entra does with 5m
+    #[arg(long, value_name = "SPAN", value_parser = read_span, requires = "quiet")]
+    age_min: Option<Span>,
     /// Keep the data here instead of in a temporary directory; the directory must be empty
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -67,6 +72,7 @@ pub(super) fn run(_: &Common, args: Args, terminal: &Terminal) -> Result<(), Sto
         data: args.data,
         address_chosen: args.listen.is_some(),
         settings,
+        age_min: args.age_min,
         env_file: args.env_file,
     };
     demo::run(plan, terminal)

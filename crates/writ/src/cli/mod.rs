@@ -18,6 +18,7 @@ mod cancel;
 mod deactivate;
 mod demo;
 mod explain;
+mod extend;
 mod host;
 mod init;
 mod log;
@@ -82,6 +83,8 @@ enum Verb {
     Status(status::Args),
     /// Ask to switch on a role you are eligible for
     Activate(activate::Args),
+    /// Ask for more time on a role you have switched on
+    Extend(extend::Args),
     /// Give a role back before its time is up
     Deactivate(deactivate::Args),
     /// Say why somebody can or cannot activate a role, rule by rule
@@ -152,6 +155,7 @@ fn act(common: &Common, verb: Verb, terminal: &Terminal) -> Result<(), Stop> {
         Verb::Token(args) => token::run(common, &args, terminal),
         Verb::Status(args) => status::run(common, &args, terminal),
         Verb::Activate(args) => activate::run(common, &args, terminal),
+        Verb::Extend(args) => extend::run(common, &args, terminal),
         Verb::Deactivate(args) => deactivate::run(common, &args, terminal),
         Verb::Explain(args) => explain::run(common, &args, terminal),
         Verb::Approve(args) => approve::run(common, &args, true, terminal),

@@ -43,6 +43,8 @@ pub struct Plan {
     pub settings: Settings,
     /// Whether somebody chose the address, rather than taking what is usual.
     pub address_chosen: bool,
+    /// How old something must be before it can be removed; nothing waits if absent.
+    pub age_min: Option<Span>,
     /// Where to write what scripts need.
     pub env_file: Option<PathBuf>,
 }

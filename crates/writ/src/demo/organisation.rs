@@ -117,6 +117,15 @@ pub(super) async fn fresh_for(
     Ok(())
 }
 
+/// Lets nothing be removed or given up before it is so old: the switch for compatibility with Entra.
+///
+/// # Errors
+/// As [`build`]; more than five minutes is refused.
+pub(super) async fn age_min(engine: &Engine, administrator: PrincipalId, age_min: Span) -> Result<(), Fault> {
+    let act = As { engine, administrator };
+    act.submit(Command::ChangeSettings { name: None, span_min: None, age_min: Some(age_min) }).await
+}
+
 /// The first administrator at work.
 struct As<'a> {
     engine: &'a Engine,

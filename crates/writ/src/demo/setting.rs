@@ -84,6 +84,9 @@ impl Setting {
         let administrator = founded.administrator;
         let engine = &serving.tenant.engine;
         let northwind = runtime.block_on(organisation::build(engine, administrator)).map_err(fault)?;
+        if let Some(age_min) = plan.age_min {
+            runtime.block_on(organisation::age_min(engine, administrator, age_min)).map_err(fault)?;
+        }
         let mut cast = Cast { url: serving.url.clone(), people: Vec::new() };
         let mut setting_up = SettingUp { url: &serving.url, ca: ca.as_deref(), stage };
         setting_up.joins(&mut cast, ADMINISTRATOR, administrator, founded.code.code.shown())?;

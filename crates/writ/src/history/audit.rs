@@ -7,6 +7,7 @@
 
 use super::Place;
 use serde::{Deserialize, Serialize};
+use writ_core::command::Sort;
 use writ_core::event::{Action, Ask, Event, Why};
 use writ_core::ids::{DeviceId, PrincipalId, RequestId, RoleId, UnitId, Uuid};
 use writ_core::log::Envelope;
@@ -162,11 +163,14 @@ impl Records<'_> {
                 let about = m.asked(ask, Some(*starts), *ends);
                 let t = lasting(*ends);
                 let permanent = if ends.is_none() { "Permanent" } else { "" };
-                self.pim(
-                    format!("Add eligible member to role in PIM requested ({t})"),
-                    &format!("CreateRequest{permanent}EligibleRole"),
-                    &about,
-                );
+                let asked = if ask.action == Action::AdminRenew { "renew" } else { t };
+                if ask.action != Action::SelfRenew {
+                    self.pim(
+                        format!("Add eligible member to role in PIM requested ({asked})"),
+                        &format!("CreateRequest{permanent}EligibleRole"),
+                        &about,
+                    );
+                }
                 self.directory("Add eligible member to role", "Assign", &about);
                 self.pim(format!("Add eligible member to role in PIM completed ({t})"), "AssignEligibleRole", &about);
             }
@@ -174,11 +178,14 @@ impl Records<'_> {
                 let about = m.asked(ask, Some(*starts), *ends);
                 let t = lasting(*ends);
                 let permanent = if ends.is_none() { "Permanent" } else { "" };
-                self.pim(
-                    format!("Add member to role in PIM requested ({t})"),
-                    &format!("CreateRequest{permanent}GrantedRole"),
-                    &about,
-                );
+                let asked = if ask.action == Action::AdminRenew { "renew" } else { t };
+                if ask.action != Action::SelfRenew {
+                    self.pim(
+                        format!("Add member to role in PIM requested ({asked})"),
+                        &format!("CreateRequest{permanent}GrantedRole"),
+                        &about,
+                    );
+                }
                 self.directory("Add member to role", "Assign", &about);
                 self.pim(
                     format!("Add member to role in PIM completed ({t})"),
@@ -188,10 +195,16 @@ impl Records<'_> {
             }
             Event::EligibilityChanged { ask, starts, ends, .. } => {
                 let about = m.asked(ask, Some(*starts), *ends);
+                if ask.action == Action::AdminExtend {
+                    self.pim("Update eligible member in PIM requested (extend)".into(), "Update", &about);
+                }
                 self.pim("Update eligible member in PIM approved by admin (extend/renew)".into(), "Update", &about);
             }
             Event::AssignmentChanged { ask, starts, ends, .. } => {
                 let about = m.asked(ask, Some(*starts), *ends);
+                if ask.action == Action::AdminExtend {
+                    self.pim("Update member in PIM requested (extend)".into(), "Update", &about);
+                }
                 self.pim("Update member in PIM approved by admin (extend/renew)".into(), "Update", &about);
             }
             Event::EligibilityClosed { ask, eligibility, .. } => {
@@ -241,6 +254,22 @@ impl Records<'_> {
                 self.pim("Add member to role requested (PIM activation)".into(), "ActivateRole", &about);
                 self.pim("Add member to role approval requested (PIM activation)".into(), "ActivateRole", &about);
             }
+            Event::AssignmentMade { assignment, principal, target } => {
+                let about = m.ended(assignment.0, *principal, *target, (m.meta.at, None), None, Why::Removed);
+                let about = About { reason: None, ..about };
+                self.directory("Add member to role", "Assign", &about);
+                self.pim("Add member to role outside of PIM (permanent)".into(), "Assign", &about);
+            }
+            Event::MoreAsked { ask, sort, .. } => {
+                let about = m.asked(ask, ask.start, None);
+                self.pim(more(ask, *sort, "requested"), "CreateRequest", &about);
+            }
+            // Entra has no such activity, and so no name for it.
+            Event::ActivationExtended { ask, assignment, ends } => {
+                let starts = m.before.assignments.get(assignment).map(|a| a.starts);
+                let about = m.asked(ask, starts, Some(*ends));
+                self.role_record(WRIT, "Extend activation", "Update", &about);
+            }
             Event::ActivationScheduled { ask: Some(ask), starts, .. } => {
                 let about = m.asked(ask, Some(*starts), None);
                 self.pim("Add member to role requested (PIM activation)".into(), "ActivateRole", &about);
@@ -255,18 +284,23 @@ impl Records<'_> {
                 self.pim("Add member to role completed (PIM activation)".into(), "ActivateRole", &about);
             }
             Event::RequestApproved { request, reason, .. } => {
-                self.decided("Add member to role request approved (PIM activation)", *request, reason.as_ref());
+                self.decided(Decided::Approved, *request, reason.as_ref());
             }
             Event::RequestDenied { request, reason, .. } => {
-                self.decided("Add member to role request denied (PIM activation)", *request, reason.as_ref());
+                self.decided(Decided::Denied, *request, reason.as_ref());
             }
             Event::RequestCanceled { request, .. } => {
-                self.decided("Add member to role canceled (PIM activation)", *request, None);
+                self.decided(Decided::Canceled, *request, None);
             }
-            Event::RequestTimedOut { request } => self.decided("PIM activation request expired", *request, None),
+            Event::RequestTimedOut { request } => self.decided(Decided::Expired, *request, None),
             Event::RequestFailed { request, why } => {
                 let Some(about) = m.request(None, *request, None, None) else { return };
-                self.pim("Add member to role completed (PIM activation)".into(), "ActivateRole", &about);
+                match m.more_asked(*request) {
+                    Some((ask, sort)) => self.pim(more(ask, sort, "requested"), "Update", &about),
+                    None => {
+                        self.pim("Add member to role completed (PIM activation)".into(), "ActivateRole", &about);
+                    }
+                }
                 self.failed(why.clone());
             }
             Event::AskRefused { action, subject, target, broken, .. } => {
@@ -280,6 +314,8 @@ impl Records<'_> {
                     ends: None,
                 };
                 let activity = match action {
+                    Action::SelfExtend => "Update member in PIM requested (extend)",
+                    Action::SelfRenew => "Add member to role in PIM requested (renew)",
                     Action::SelfActivate => "Add member to role requested (PIM activation)",
                     Action::SelfDeactivate => "Remove member from role requested (PIM deactivate)",
                     Action::AdminRemove => "Process role removal request",
@@ -427,13 +463,28 @@ impl Records<'_> {
         self.add(service, category, activity, operation, things);
     }
 
-    fn decided(&mut self, activity: &str, request: RequestId, reason: Option<&Personal>) {
+    fn decided(&mut self, decided: Decided, request: RequestId, reason: Option<&Personal>) {
         let Some(mut about) = self.moment.request(None, request, None, None) else { return };
         about.reason = reason.cloned();
-        self.pim(activity.to_owned(), "ActivateRole", &about);
+        let (activity, operation) = match (self.moment.more_asked(request), decided) {
+            (None, Decided::Approved) => {
+                ("Add member to role request approved (PIM activation)".into(), "ActivateRole")
+            }
+            (None, Decided::Denied) => ("Add member to role request denied (PIM activation)".into(), "ActivateRole"),
+            (None, Decided::Canceled) => ("Add member to role canceled (PIM activation)".into(), "ActivateRole"),
+            (None, Decided::Expired) => ("PIM activation request expired".into(), "ActivateRole"),
+            (Some(_), Decided::Approved) => ("Approve request - direct role assignment".into(), "Update"),
+            (Some(_), Decided::Denied) => ("Update member in PIM denied by admin (extend/renew)".into(), "Update"),
+            (Some((ask, sort)), Decided::Canceled | Decided::Expired) => (more(ask, sort, "canceled"), "Update"),
+        };
+        self.pim(activity, operation, &about);
     }
 
     fn pim(&mut self, activity: String, operation: &str, about: &About) {
+        self.role_record(PIM, &activity, operation, about);
+    }
+
+    fn role_record(&mut self, service: &str, activity: &str, operation: &str, about: &About) {
         let m = self.moment;
         let role = about.target.role_id();
         let mut target = m.role(role);
@@ -453,7 +504,7 @@ impl Records<'_> {
             modified: Vec::new(),
         };
         let things = vec![target, request, m.principal(about.subject), m.scope(about.target.scope())];
-        self.add(PIM, "RoleManagement", &activity, operation, things);
+        self.add(service, "RoleManagement", activity, operation, things);
         let Some(record) = self.list.last_mut() else { return };
         record.reason = shown(about.reason.as_ref()).unwrap_or_default();
         let mut detail = |name: &str, value: Option<String>| {
@@ -511,6 +562,24 @@ impl Records<'_> {
     }
 }
 
+/// What became of a request.
+#[derive(Clone, Copy)]
+enum Decided {
+    Approved,
+    Denied,
+    Canceled,
+    Expired,
+}
+
+/// The activity of asking for more time: an extension updates, a renewal adds again.
+fn more(ask: &Ask, sort: Sort, what: &str) -> String {
+    let eligible = if sort == Sort::Eligibility { "eligible " } else { "" };
+    match ask.action {
+        Action::SelfRenew => format!("Add {eligible}member to role in PIM {what} (renew)"),
+        _ => format!("Update {eligible}member in PIM {what} (extend)"),
+    }
+}
+
 fn shown(text: Option<&Personal>) -> Option<String> {
     text.map(|text| text.shown().to_owned())
 }
@@ -550,6 +619,12 @@ impl Moment<'_> {
                 ends,
             },
         }
+    }
+
+    /// What was asked, if the request is one for more time.
+    fn more_asked(&self, id: RequestId) -> Option<(&Ask, Sort)> {
+        let known = self.after.requests.get(&id).or_else(|| self.before.requests.get(&id))?;
+        matches!(known.ask.action, Action::SelfExtend | Action::SelfRenew).then_some((&known.ask, known.sort))
     }
 
     fn request(&self, ask: Option<&Ask>, id: RequestId, starts: Option<Time>, ends: Option<Time>) -> Option<About> {

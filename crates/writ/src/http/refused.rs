@@ -76,6 +76,10 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
         Refusal::TooYoung { .. } => {
             bad("ActiveDurationTooShort", after("The Active duration is too short. Miniumum Required is 5 minutes."))
         }
+        // Graph's own answer to this is not known; the request is one that cannot be made now.
+        Refusal::TooEarly { .. } => {
+            bad("InvalidRoleAssignmentRequest", after("The role assignment request is invalid."))
+        }
         Refusal::Rules { broken, .. } => rules(broken, &told),
         Refusal::NotOpen { .. } if part == Part::Approvals => Problem::new(StatusCode::CONFLICT, "Conflict", told),
         Refusal::OtherStage { .. } | Refusal::DecidedBefore => Problem::new(StatusCode::CONFLICT, "Conflict", told),

@@ -6,7 +6,8 @@
 
 use super::router::App;
 use super::session::origin;
-use crate::identity::scopes::wish;
+use crate::identity::contexts;
+use crate::identity::scopes::{Wish, wish};
 use crate::identity::sign_in::{For, Issued};
 use crate::identity::token::Unaccepted;
 use crate::identity::{Denied, Identity};
@@ -55,9 +56,10 @@ async fn configuration(State(identity): State<Identity>, Path(tenant): Path<Stri
         "token_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
+        "claims_parameter_supported": true,
         "scopes_supported": crate::identity::scopes::ALL,
         "claims_supported": [
-            "iss", "aud", "sub", "oid", "tid", "scp", "amr", "auth_time", "mfa_time", "sid", "jti", "iat", "nbf", "exp"
+            "iss", "aud", "sub", "oid", "tid", "scp", "amr", "auth_time", "mfa_time", "acrs", "sid", "jti", "iat", "nbf", "exp"
         ],
     })))
 }
@@ -85,10 +87,13 @@ async fn token(
     let body = body.map_err(|_| Wrong::request("The form is too long or was cut off."))?;
     let form = Form::read(&body)?;
     let origin = origin(&parts);
+    let contexts = contexts::asked(form.get("claims").unwrap_or_default());
+    let contexts = contexts.map_err(|_| Wrong::request("The parameter claims is not what a claims challenge asked for."))?;
     let wished = || {
         let wished = wish(form.get("scope").unwrap_or_default());
         let all = "Ask for scopes of one API that this server knows; none at all, or /.default, means all of them.";
-        wished.map(For::Tokens).map_err(|_| Wrong::new("invalid_scope", all))
+        let wished = wished.map_err(|_| Wrong::new("invalid_scope", all))?;
+        Ok::<_, Wrong>(For::Tokens(Wish { contexts: contexts.clone(), ..wished }))
     };
     let secret = |name| form.need(name).map(|text| Zeroizing::new(text.to_owned()));
     let issued = match form.need("grant_type")? {
@@ -100,8 +105,16 @@ async fn token(
             let (name, typed) = (form.need("username")?, form.need("secret")?);
             identity.with_emergency_secret(name, typed, wished()?, &origin).await.map(|signed_in| signed_in.tokens)
         }
+        // Nobody has proved anything in this moment; the token is not used up by asking.
+        "refresh_token" if !contexts.is_empty() => {
+            let told = "The second factor has to be proved for this: sign in or step up with the same claims.";
+            return Err(Wrong::new("interaction_required", told));
+        }
         "refresh_token" => identity.with_refresh_token(form.need("refresh_token")?, &origin).await.map(Some),
-        STEP_UP => identity.step_up(form.need("access_token")?, form.need("otp")?, &origin).await.map(Some),
+        STEP_UP => {
+            let (token, code) = (form.need("access_token")?, form.need("otp")?);
+            identity.step_up_for(token, code, &contexts, &origin).await.map(Some)
+        }
         _ => {
             let known = format!("This server knows the grants password, refresh_token, {STEP_UP} and {EMERGENCY}.");
             return Err(Wrong::new("unsupported_grant_type", known));

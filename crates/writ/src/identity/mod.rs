@@ -4,6 +4,7 @@
 //! Always: an answer to a failed sign-in does not tell a name that exists from one that does not; a secret is written to
 //! the vault before the log names it, and a secret that the log does not name proves nothing.
 
+pub mod contexts;
 pub mod credentials;
 pub mod enrol;
 pub mod founding;
@@ -234,6 +235,7 @@ impl Identity {
         let at = |seconds: i64| Time::from_millis(seconds.saturating_mul(1000));
         proof.signed_in = Some(at(claims.auth_time));
         proof.mfa = claims.mfa_time.map(at);
+        proof.contexts.clone_from(&claims.acrs);
         let scopes = claims.scp.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
         Ok(Caller { scopes: Some(scopes), proof, ..self.calling(&session, origin) })
     }

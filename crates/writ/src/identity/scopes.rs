@@ -43,6 +43,8 @@ pub struct Wish {
     pub audience: Option<String>,
     /// The permissions, each one known.
     pub scopes: Vec<String>,
+    /// The authentication contexts that a claims challenge asked for.
+    pub contexts: Vec<String>,
 }
 
 /// Why a `scope` parameter cannot be met.
@@ -77,7 +79,7 @@ pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
     if all || scope.split_whitespace().any(|part| part.ends_with(".default")) {
         scopes = ALL.iter().map(|s| (*s).to_owned()).collect();
     }
-    Ok(Wish { audience, scopes })
+    Ok(Wish { audience, scopes, contexts: Vec::new() })
 }
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ mod tests {
             ("user.read", None, vec!["User.Read".to_owned()]),
             ("https://graph.microsoft.com/User.Read", graph(), vec!["User.Read".to_owned()]),
         ] {
-            assert_eq!(wish(scope), Ok(Wish { audience, scopes }), "{scope}");
+            assert_eq!(wish(scope), Ok(Wish { audience, scopes, contexts: Vec::new() }), "{scope}");
         }
     }
 

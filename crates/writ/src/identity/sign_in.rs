@@ -157,7 +157,7 @@ impl Identity {
         match self.0.sessions.refresh(token, self.now()).await {
             Ok((session, next)) => {
                 self.alive(&session)?;
-                self.issue(&session, Some(next))
+                self.issue(&session, Some(next), Vec::new())
             }
             Err(NoSession::Reused(session)) => {
                 self.note_own(session.principal, Some(session.id), SignIn::RefreshReused, &[], origin).await?;
@@ -169,9 +169,20 @@ impl Identity {
 
     /// Proves the second factor again: an access token and a one-time code give an access token with a fresh proof.
     pub async fn step_up(&self, token: &str, code: &str, origin: &Origin) -> Result<Issued, Denied> {
-        let (_, session) = self.verified(token).await?;
+        self.step_up_for(token, code, &[], origin).await
+    }
+
+    /// The same, with authentication contexts that the proof satisfies; those that stood in the token stay.
+    pub async fn step_up_for(
+        &self,
+        token: &str,
+        code: &str,
+        contexts: &[String],
+        origin: &Origin,
+    ) -> Result<Issued, Denied> {
+        let (claims, session) = self.verified(token).await?;
         let session = self.prove_again(&session, code, origin).await?;
-        self.issue(&session, None)
+        self.issue(&session, None, super::contexts::and(contexts, &claims.acrs))
     }
 
     /// Proves the second factor again in a session, with a one-time code.
@@ -201,7 +212,10 @@ impl Identity {
             For::Page => (Door::Page, None),
             For::Tokens(wish) => (Door::Token, Some(wish)),
         };
-        let (audience, scopes) = wish.map_or((None, Vec::new()), |wish| (wish.audience, wish.scopes));
+        let (audience, scopes, contexts) =
+            wish.map_or((None, Vec::new(), Vec::new()), |wish| (wish.audience, wish.scopes, wish.contexts));
+        let second = proved.iter().any(|(method, _)| matches!(method, Method::Totp | Method::EmergencySecret));
+        let contexts = if second { contexts } else { Vec::new() };
         let opening = Opening {
             principal: who,
             door,
@@ -221,13 +235,13 @@ impl Identity {
             Door::Page => None,
             Door::Token => {
                 let refresh = self.0.sessions.first_refresh(&session).await?;
-                Some(self.issue(&session, refresh)?)
+                Some(self.issue(&session, refresh, contexts)?)
             }
         };
         Ok(SignedIn { session, cookie, tokens })
     }
 
-    fn issue(&self, session: &Session, refresh: Option<Refresh>) -> Result<Issued, Denied> {
+    fn issue(&self, session: &Session, refresh: Option<Refresh>, acrs: Vec<String>) -> Result<Issued, Denied> {
         let now = self.now();
         let ends = session.ends.min(now + TOKEN_SPAN);
         let scope = session.scopes.join(" ");
@@ -241,6 +255,7 @@ impl Identity {
             amr: shown(&session.methods),
             auth_time: session.signed_in.seconds(),
             mfa_time: session.mfa.map(|at| at.seconds()),
+            acrs,
             sid: session.id,
             jti: random::id()?,
             iat: now.seconds(),

@@ -58,6 +58,9 @@ pub struct Claims {
     /// When they last proved a second factor; refreshing never moves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfa_time: Option<i64>,
+    /// Authentication contexts that the holder satisfied, `c1` to `c99`; refreshing never carries them over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acrs: Vec<String>,
     /// The sign-in session.
     pub sid: SessionId,
     /// This token's own id.
@@ -295,6 +298,7 @@ mod tests {
             amr: vec!["pwd".into(), "otp".into(), "mfa".into()],
             auth_time: 1000,
             mfa_time: Some(1000),
+            acrs: vec!["c1".into()],
             sid: SessionId::from_u128(2),
             jti: Uuid::from_u128(3),
             iat: 1000,

@@ -107,6 +107,9 @@ pub(crate) fn body(verb: Verb, pattern: &str) -> String {
             "id": "Expiration_EndUser_Assignment", "maximumDuration": "PT1H",
             "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyExpirationRule",
         }]}),
+        (_, "roleManagement/directory/roleAssignments") => {
+            json!({"principalId": EVE, "roleDefinitionId": ROOT, "directoryScopeId": "/"})
+        }
         (_, p) if p.contains("roleDefinitions") => {
             json!({"displayName": "Custom", "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/users/standard/read"]}]})
         }

@@ -6,6 +6,8 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value as Json;
 use std::sync::Arc;
 use tower::ServiceExt as _;
@@ -42,6 +44,8 @@ pub(crate) const BEN: PrincipalId = PrincipalId::from_u128(0xb);
 pub(crate) const CARLA: PrincipalId = PrincipalId::from_u128(0xc);
 /// Nothing in particular.
 pub(crate) const EVE: PrincipalId = PrincipalId::from_u128(0xe);
+/// An emergency account, with standing Global Administrator.
+pub(crate) const GLASS: PrincipalId = PrincipalId::from_u128(0x91);
 /// The group of approvers.
 pub(crate) const SECURITY: PrincipalId = PrincipalId::from_u128(0x50);
 /// A unit.
@@ -150,7 +154,7 @@ impl House {
             administrator: user(DANA, "Dana Weiss", "dana@northwind.example"),
             setup: Span::from_hours(8),
             emergency: vec![
-                user(PrincipalId::from_u128(0x91), "Break Glass 1", "glass1@northwind.example"),
+                user(GLASS, "Break Glass 1", "glass1@northwind.example"),
                 user(PrincipalId::from_u128(0x92), "Break Glass 2", "glass2@northwind.example"),
             ],
         };
@@ -247,12 +251,25 @@ impl House {
             amr: vec!["pwd".into()],
             auth_time: now,
             mfa_time: second_factor.then_some(now),
+            acrs: Vec::new(),
             sid,
             jti: fresh_id(),
             iat: now,
             nbf: now,
             exp: now + 3600,
         }
+    }
+
+    /// Somebody with a token that says this.
+    pub(crate) fn with_claims(&self, claims: &Claims) -> Client {
+        self.client(Some(self.tokens.sign(claims).expect("a signed token")))
+    }
+
+    /// What somebody's token says.
+    pub(crate) fn claims_of(&self, client: &Client) -> Claims {
+        let token = client.token.as_deref().expect("a token");
+        let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a body")).expect("base64");
+        serde_json::from_slice(&body).expect("claims")
     }
 
     /// Somebody with this token.

@@ -14,4 +14,7 @@ mod house;
 mod lists;
 mod noise;
 mod permissions;
+mod plainly;
+mod prolonging;
+mod rules;
 mod throttling;

@@ -346,6 +346,7 @@ impl Shadow {
                     named.insert(*id);
                 }
                 Approver::Group(id) => self.everybody_below(*id, &mut BTreeSet::new(), &mut named),
+                Approver::Administrators => {}
             }
         }
         named.retain(|id| self.beings.contains_key(id) && able(id));

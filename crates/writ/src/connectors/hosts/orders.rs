@@ -127,6 +127,9 @@ impl Orders {
     }
 }
 
+/// What a terminal is told to type for more time. The role need not be named while only one is switched on.
+const EXTEND: &str = "writ extend --for 30m --because \"...\"";
+
 fn row(host: DeviceId) -> Key {
     Key::new(Kind::Order, host.to_string(), "newest")
 }
@@ -166,7 +169,9 @@ fn grant(g: &Grant, last: Option<&Order>, now: Time) -> OrderGrant {
     // moves as a whole: a host judges the length of the window it is given.
     let end = g.not_after.unwrap_or(TIME_MAX);
     let running = last.and_then(|o| o.grants.iter().find(|x| x.key() == key)).map(|x| (x.not_before, x.not_after));
-    let kept = running.filter(|(_, until)| *until == end || (*until < end && *until > now + LEASE_RENEWED));
+    // An end within one lease is given as it is, so that a host knows of an extension as soon as there is one.
+    let leased = end > now + LEASE;
+    let kept = running.filter(|(_, until)| *until == end || (leased && *until < end && *until > now + LEASE_RENEWED));
     let (not_before, not_after) = kept.unwrap_or_else(|| {
         let until = end.min(now + LEASE);
         (g.not_before.max(until.before(LEASE)), until)
@@ -180,6 +185,7 @@ fn grant(g: &Grant, last: Option<&Order>, now: Time) -> OrderGrant {
         not_after,
         end: if g.ending.kill { End::Kill } else { End::RefuseNew },
         grace: g.ending.grace,
-        extend: "writ status".into(),
+        // Whoever did not switch it on cannot ask for more of it.
+        extend: if g.activated { EXTEND.into() } else { String::new() },
     }
 }

@@ -32,6 +32,8 @@ pub fn answer(state: &State, question: &Question, cx: &Context) -> Result<Explai
     };
     let target = Target::role(role, scope);
     let span_max = state.rules.get(&role).map(|rules| rules.activation.span_max);
+    let asked = state.rules.get(&role).map(|rules| &rules.activation.context);
+    let context = asked.filter(|asked| asked.enabled).and_then(|asked| asked.claim.clone());
     let own = who == me;
     let mfa = cx.caller.proof.mfa.filter(|_| own);
     let told = explain(state, who, target, mfa, cx.now);
@@ -58,6 +60,7 @@ pub fn answer(state: &State, question: &Question, cx: &Context) -> Result<Explai
         can,
         told,
         span_max,
+        context,
         rows,
     })
 }

@@ -21,7 +21,8 @@ pub fn progress(state: &State, id: RequestId, cx: &Context) -> Result<Progress, 
     let view = may(state, Query::Grants, cx)?;
     let known = state.requests.get(&id).filter(|r| may_see_request(state, r, view, cx));
     let r = known.ok_or_else(|| Refusal::NoSuch { what: What::Request, id: id.to_string() })?;
-    let assignment = state.assignments.get(&AssignmentId(id.0));
+    // An extension is about an assignment that was there before.
+    let assignment = state.assignments.get(&AssignmentId(r.schedule.unwrap_or(id.0)));
     let held = assignment.filter(|a| a.in_window(cx.now));
     let effect = assignment.map_or_else(Effect::default, |a| effect(state, r.ask.subject, a, cx.now));
     let stage = stage(r, held.is_some(), cx.now);

@@ -207,6 +207,9 @@ pub struct Explained {
     pub told: String,
     /// The longest activation the role allows.
     pub span_max: Option<Span>,
+    /// The authentication context that the role asks for, `c1` to `c99`.
+    #[serde(default)]
+    pub context: Option<String>,
     /// Each rule.
     pub rows: Vec<Row>,
 }

@@ -4,7 +4,6 @@ use super::shape::{Active, Called, Deciding, Effect, Eligible, HostEffect, Statu
 use crate::http::graph::ids;
 use writ_core::command::{self, Expiration};
 use writ_core::decide::{Context, approvers_of, may_decide};
-use writ_core::event::Action;
 use writ_core::holds;
 use writ_core::ids::{PrincipalId, RoleId};
 use writ_core::may::{Query, View, may};
@@ -29,7 +28,7 @@ pub fn status(state: &State, cx: &Context) -> Result<Status, Refusal> {
     let mut active: Vec<Active> =
         holds::held(state, who, now).take(LIST_MAX).map(|a| active_told(state, who, a, now)).collect();
     active.sort_by_key(|a| (a.ends.is_none(), a.ends));
-    let waiting = state.open_of(who).filter(|r| r.ask.action == Action::SelfActivate || r.status == Stands::Granted);
+    let waiting = state.open_of(who);
     let mut eligible: Vec<Eligible> = holds::eligible(state, who, now)
         .filter(|e| !e.closing)
         .take(LIST_MAX)

@@ -54,6 +54,7 @@ pub const ALL: &[&[Route]] = &[
     super::schedule_requests::ROUTES,
     super::schedules::ROUTES,
     super::instances::ROUTES,
+    super::plain_assignments::ROUTES,
     super::approvals::ROUTES,
     super::policies::ROUTES,
     super::directory_objects::ROUTES,

@@ -112,14 +112,16 @@ pub fn assignments<'a>(
     schedule: &'static str,
 ) -> Result<Found<'a, Assignment>, Problem> {
     let state = &*ask.moment.state;
-    let plain = by(&[schedule]);
+    let plain = by(&[super::instances::ROW]);
     if let Some(of) = holders(ask, query, seen, schedule) {
         let mut held: Vec<&Assignment> =
             of.iter().flat_map(|p| state.held_by(*p).assignments.iter().map(|a| &**a)).collect();
         held.sort_unstable_by_key(|a| a.id);
         return Ok(Found::of(plain, held.into_iter()));
     }
-    if let Some(ids) = pinned::<AssignmentId>(query, schedule) {
+    // What was made without a request is not called by a GUID.
+    let guids = query.pins(schedule).is_none_or(|ids| ids.iter().all(|id| Uuid::try_parse(id).is_ok()));
+    if let Some(ids) = pinned::<AssignmentId>(query, schedule).filter(|_| guids) {
         return Ok(Found::of(plain, ids.into_iter().filter_map(|id| state.assignments.get(&id).map(|a| &**a))));
     }
     let from = AssignmentId(id(&ask.seeks(query, &plain)?, 0));

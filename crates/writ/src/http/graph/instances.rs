@@ -5,7 +5,7 @@ use super::held::{self, Found, Seen};
 use super::ids;
 use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
-use super::schedules::{assignment_type, member_type};
+use super::schedules::{assignment_type, member_type, schedule_id};
 use super::targets::{self, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
 use crate::http::problem::Problem;
 use serde_json::Value as Json;
@@ -144,11 +144,13 @@ impl Row for AssignmentInstance<'_> {
         let a = self.held;
         match property {
             "id" | "roleAssignmentOriginId" => assignment_id(self.moment, a).into(),
+            "startDateTime" | "endDateTime" if a.plain => Value::Null,
             "startDateTime" => a.starts.into(),
             "endDateTime" => a.ends.into(),
             "assignmentType" => assignment_type(a),
             "memberType" => member_type(a.principal, self.seen_by),
-            "roleAssignmentScheduleId" => a.id.into(),
+            "roleAssignmentScheduleId" => schedule_id(self.moment, a),
+            ROW => a.id.into(),
             "principalOrganizationId" => Value::Guid(self.moment.state.tenant.0),
             other => targets::property(a.principal, a.target, other),
         }
@@ -187,6 +189,17 @@ pub const ROUTES: &[Route] = &[
     Route::get("roleManagement/directory/roleAssignments/{id}", |ask| assignment(ask, true)),
     Route::get("roleManagement/directory/roleAssignments/{id}/{link}", |ask| assignment(ask, true)),
 ];
+
+/// The id that the state keeps an assignment by; never shown. What was made without a request is called otherwise, and
+/// pages go through all of them in one order.
+pub const ROW: &str = "writ.row";
+
+/// The assignment in force that Graph calls by this id.
+pub fn named<'a>(moment: &'a Moment, id: &str) -> Option<&'a Assignment> {
+    let (principal, _) = ids::holder(id)?;
+    let mut all = moment.state.held_by(principal).assignments.iter();
+    all.find(|a| in_force(moment, a) && assignment_id(moment, a) == id).map(|a| &**a)
+}
 
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
@@ -228,10 +241,7 @@ fn assignments(ask: &Ask, whose: Whose, plain: bool) -> Result<Answer, Problem> 
 fn assignment(ask: &Ask, plain: bool) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let id = ask.at("id");
-    let held = ids::holder(id).and_then(|(principal, _)| {
-        let mut all = ask.moment.state.held_by(principal).assignments.iter();
-        all.find(|a| in_force(&ask.moment, a) && assignment_id(&ask.moment, a) == id)
-    });
+    let held = named(&ask.moment, id);
     let held = held.filter(|a| ask.sees_held(a.principal, view)).ok_or_else(|| ask.missing("id"))?;
     let row = AssignmentInstance { moment: &ask.moment, held, seen_by: None, plain };
     let (entity, path) = if plain {

@@ -30,6 +30,7 @@ pub mod organization;
 pub mod page;
 pub mod pending_life;
 pub mod permissions;
+pub mod plain_assignments;
 pub mod policies;
 pub mod policy_rules;
 pub mod properties;

@@ -14,7 +14,7 @@ use crate::http::refused::Part;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use writ_core::command::{Command, Expiration, Removal, Sort, TicketGiven};
+use writ_core::command::{Command, Expiration, More, Removal, Sort, TicketGiven};
 use writ_core::decide::{Answer as Decided, may_decide};
 use writ_core::event::Action;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
@@ -77,9 +77,11 @@ pub struct RequestRow<'a> {
     pub rehearsed: bool,
 }
 
-/// A status in Graph's words.
-pub fn status_name(status: Status) -> &'static str {
+/// A status in Graph's words. What an administrator decides has words of its own.
+fn status_name(status: Status, administrators: bool) -> &'static str {
     match status {
+        Status::PendingApproval if administrators => "PendingAdminDecision",
+        Status::Denied if administrators => "AdminDenied",
         Status::PendingApproval => "PendingApproval",
         Status::Granted => "Granted",
         Status::Provisioned => "Provisioned",
@@ -121,6 +123,13 @@ fn status_of(moment: &Moment, r: &Request) -> Status {
     }
 }
 
+impl RequestRow<'_> {
+    fn status(&self) -> &'static str {
+        let administrators = self.request.stages.iter().any(|s| s.stage.administrators());
+        status_name(status_of(self.moment, self.request), administrators)
+    }
+}
+
 impl Row for RequestRow<'_> {
     fn entity(&self) -> &'static Entity {
         match self.request.sort {
@@ -133,7 +142,7 @@ impl Row for RequestRow<'_> {
         let (r, ask) = (self.request, &self.request.ask);
         match property {
             "id" => json!(ask.request),
-            "status" => json!(status_name(status_of(self.moment, r))),
+            "status" => json!(self.status()),
             "createdDateTime" => json!(r.made),
             "completedDateTime" if takes(ask.action) || r.status == Status::PendingApproval => Json::Null,
             "completedDateTime" => json!(r.starts.filter(|s| *s > self.moment.now).or(r.completed).or(r.starts)),
@@ -168,7 +177,7 @@ impl Row for RequestRow<'_> {
         let (r, ask) = (self.request, &self.request.ask);
         match property {
             "id" => ask.request.into(),
-            "status" => status_name(status_of(self.moment, r)).into(),
+            "status" => self.status().into(),
             "action" => action_name(ask.action).into(),
             "createdDateTime" => r.made.into(),
             "principalId" | "roleDefinitionId" | "directoryScopeId" => {
@@ -193,6 +202,9 @@ impl Row for RequestRow<'_> {
         }
     }
 }
+
+/// With this annotation a `selfExtend` is about the caller's running activation.
+const EXTEND_ACTIVATION: &str = "@writ.activation";
 
 const ELIGIBILITIES: &str = "roleManagement/directory/roleEligibilityScheduleRequests";
 const ASSIGNMENTS: &str = "roleManagement/directory/roleAssignmentScheduleRequests";
@@ -366,10 +378,17 @@ fn read(fields: &Fields<'_>, sort: Sort) -> Result<(Command, bool), Problem> {
         (Action::SelfActivate | Action::SelfDeactivate, Sort::Eligibility) => {
             return Err(invalid(format!("'{name}' is asked of roleAssignmentScheduleRequests.")));
         }
-        _ => {
-            return Err(invalid(format!(
-                "'{name}' is not offered yet; a new assignment or activation can be asked for."
-            )));
+        // Writ's own: Graph knows no action that lengthens what is switched on, so a client has to say that it means it.
+        (Action::SelfExtend, Sort::Assignment) if fields.bool(EXTEND_ACTIVATION)?.unwrap_or(false) => {
+            Command::ExtendActivation { principal, target, start, expiration, reason, ticket }
+        }
+        (Action::AdminExtend | Action::AdminRenew, _) => {
+            let more = if action == Action::AdminExtend { More::Extension } else { More::Renewal };
+            Command::Prolong { more, sort, principal, target, start, expiration, reason, ticket }
+        }
+        (Action::SelfExtend | Action::SelfRenew, _) => {
+            let more = if action == Action::SelfExtend { More::Extension } else { More::Renewal };
+            Command::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket }
         }
     };
     Ok((command, rehearse))
@@ -389,7 +408,9 @@ fn target(fields: &Fields<'_>) -> Result<Target, Problem> {
 /// `scheduleInfo`. Without one, or without a type, the expiration is not specified and the core decides.
 fn schedule(fields: &Fields<'_>) -> Result<(Option<writ_core::time::Time>, Expiration), Problem> {
     let Some(info) = fields.object("scheduleInfo")? else { return Ok((None, Expiration::Unspecified)) };
-    if info.value("recurrence").is_some() {
+    // Serialisers that know the property write it empty; only one that says something would be lost.
+    let says = |v: &Json| v.as_object().is_none_or(|fields| fields.values().any(|field| !field.is_null()));
+    if info.value("recurrence").is_some_and(says) {
         return Err(invalid("'scheduleInfo/recurrence' is not offered: recurring schedules are unsupported."));
     }
     let start = info.time("startDateTime")?;

@@ -3,6 +3,7 @@
 
 use super::ask::{Answer, Ask, Moment, Route, Whose};
 use super::held::{self, Found, Seen};
+use super::instances::{self, ROW, assignment_id};
 use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
@@ -80,6 +81,11 @@ pub fn member_type(holder: PrincipalId, seen_by: Option<PrincipalId>) -> Value<'
     Value::from(if seen_by.is_some_and(|me| me != holder) { "Group" } else { "Direct" })
 }
 
+/// What an assignment's schedule is called: by the request that made it, or, without one, as the plain assignment is.
+pub fn schedule_id<'a>(moment: &Moment, a: &Assignment) -> Value<'a> {
+    if a.plain { assignment_id(moment, a).into() } else { a.id.into() }
+}
+
 /// `Activated` or `Assigned`.
 pub fn assignment_type(a: &Assignment) -> Value<'static> {
     Value::from(if a.activated() { "Activated" } else { "Assigned" })
@@ -130,7 +136,10 @@ impl Row for AssignmentRow<'_> {
     fn value(&self, property: &str) -> Value<'_> {
         let a = self.held;
         match property {
-            "id" | "createdUsing" => a.id.into(),
+            "id" => schedule_id(self.moment, a),
+            // What was made without a request has nothing that made it, and Graph says no more of it.
+            "createdUsing" | "createdDateTime" | "modifiedDateTime" if a.plain => Value::Null,
+            ROW | "createdUsing" => a.id.into(),
             "createdDateTime" => a.made.into(),
             "modifiedDateTime" => a.changed.into(),
             "status" => "Provisioned".into(),
@@ -202,8 +211,10 @@ fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
 
 fn assignment(ask: &Ask) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
-    let id: AssignmentId = ask.id_at("id")?;
-    let held = ask.moment.state.assignments.get(&id);
+    let held = match ask.at("id").parse::<AssignmentId>() {
+        Ok(id) => ask.moment.state.assignments.get(&id).map(|a| &**a).filter(|a| !a.plain),
+        Err(_) => instances::named(&ask.moment, ask.at("id")).filter(|a| a.plain),
+    };
     let held = held.filter(|a| ask.sees_held(a.principal, view)).ok_or_else(|| ask.missing("id"))?;
     let row = AssignmentRow { moment: &ask.moment, held, seen_by: None };
     ask.one(&ASSIGNMENT_SCHEDULE, "roleManagement/directory/roleAssignmentSchedules/$entity", &row)

@@ -341,6 +341,37 @@ async fn a_program_gets_tokens_with_each_of_the_four_grants() {
     assert_eq!(me(&next["access_token"]).await.status, StatusCode::UNAUTHORIZED, "the family has ended");
 }
 
+/// What an access token says.
+fn claims_of(token: &Json) -> Json {
+    let body = token.as_str().unwrap().split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_claims_challenge_is_answered_with_a_proof_and_only_with_one() {
+    let (door, phone) = with_ana().await;
+    let asked = r#"{"access_token":{"acrs":{"essential":true, "value":"c1"},"xms_cc":{"values":["cp1"]}}}"#;
+    let code = door.fresh_code(&phone);
+    let fields =
+        [("grant_type", "password"), ("username", "ana"), ("password", PASSWORD), ("otp", &code), ("claims", asked)];
+    let first = door.token(&fields).await.json();
+    assert_eq!(claims_of(&first["access_token"])["acrs"], serde_json::json!(["c1"]));
+
+    let refresh = first["refresh_token"].as_str().unwrap();
+    let silent = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("claims", asked)];
+    assert_eq!(door.token(&silent).await.json()["error"], "interaction_required");
+    let next = door.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await.json();
+    assert_eq!(claims_of(&next["access_token"])["acrs"], Json::Null, "the refresh token was not used up; no proof came with it");
+
+    let code = door.fresh_code(&phone);
+    let (token, c2) = (next["access_token"].as_str().unwrap(), asked.replace("c1", "c2"));
+    let grant = ("grant_type", "urn:writ:params:grant:step-up");
+    let raised = door.token(&[grant, ("access_token", token), ("otp", &code), ("claims", &c2)]).await.json();
+    assert_eq!(claims_of(&raised["access_token"])["acrs"], serde_json::json!(["c2"]));
+    let odd = door.token(&[grant, ("access_token", token), ("otp", "123456"), ("claims", "c1")]).await.json();
+    assert_eq!(odd["error"], "invalid_request");
+}
+
 #[tokio::test]
 async fn odd_token_requests_are_told_apart_and_change_nothing() {
     let (door, phone) = with_ana().await;
