@@ -1,9 +1,9 @@
 //! Shows the whole story live, with an organisation, a server and a host of its own.
 
-use super::Common;
 use super::stop::Stop;
 use super::terminal::Terminal;
-use crate::config::{Flags, Settings};
+use super::{Common, server};
+use crate::config::{Environment, Flags, Settings};
 use crate::demo::{self, Plan};
 use crate::when::read_span;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// Let nothing be removed or given up before it is so old, as Entra does with 5m
     #[arg(long, value_name = "SPAN", value_parser = read_span, requires = "quiet")]
     age_min: Option<Span>,
-    /// Keep the data here instead of in a temporary directory; the directory must be empty
+    /// Keep the data here instead of in a temporary directory; a demo that was kept goes on where it ended
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The address to listen on; 127.0.0.1:8443, or a free port if that is taken
@@ -46,12 +46,16 @@ enum Verb {
     Code {
         /// ana, ben, carla or dana
         who: String,
+        /// The data directory of a demo, when it has ended and was kept
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
 }
 
-pub(super) fn run(_: &Common, args: Args, terminal: &Terminal) -> Result<(), Stop> {
-    if let Some(Verb::Code { who }) = &args.verb {
-        return demo::code(who, terminal);
+pub(super) fn run(common: &Common, args: Args, terminal: &Terminal) -> Result<(), Stop> {
+    if let Some(Verb::Code { who, data }) = &args.verb {
+        let wanted = demo::Wanted { who, server: server(common, &Environment::default())?, data: data.as_deref() };
+        return demo::code(&wanted, terminal);
     }
     let flags = Flags {
         data: args.data.clone(),

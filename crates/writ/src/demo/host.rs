@@ -8,6 +8,7 @@ use crate::http::api::shape::{Code, HostTold};
 use serde_json::json;
 use std::time::Duration;
 use writ_agent::sandbox::{Agent, Inhabitant, Program, Sandbox, Terminal, impossible};
+use writ_core::ids::DeviceId;
 
 /// The host's name.
 pub(super) const NAME: &str = "fin-01";
@@ -17,6 +18,8 @@ pub(super) struct Host {
     // Dropped in this order: the agent before the machine it runs on.
     _agent: Agent,
     sandbox: Sandbox,
+    /// What the server calls it.
+    pub(super) id: Option<DeviceId>,
 }
 
 /// Why there can be no host here, if there can be none.
@@ -48,18 +51,18 @@ impl Host {
         let code: Code = administrator.post("/writ/v1/hosts/codes", &json!({"unit": unit}))?;
         sandbox.enrol(administrator.server(), &code.code).map_err(failed("the host could not be enrolled"))?;
         let agent = sandbox.start_agent().map_err(failed("the host's agent could not be started"))?;
-        let host = Self { _agent: agent, sandbox };
-        host.has_reported(administrator)?;
+        let mut host = Self { _agent: agent, sandbox, id: None };
+        host.id = host.has_reported(administrator)?;
         Ok(host)
     }
 
     /// Waits until the server has heard from the host.
-    fn has_reported(&self, administrator: &mut Client) -> Result<(), Stop> {
+    fn has_reported(&self, administrator: &mut Client) -> Result<Option<DeviceId>, Stop> {
         let (_keep, never) = std::sync::mpsc::channel::<()>();
         for _ in 0..100 {
             let hosts: Vec<HostTold> = administrator.get("/writ/v1/hosts")?;
-            if hosts.iter().any(|host| host.host.name == NAME && host.reported.is_some()) {
-                return Ok(());
+            if let Some(told) = hosts.iter().find(|host| host.host.name == NAME && host.reported.is_some()) {
+                return Ok(told.host.id.parse().ok());
             }
             let _ = never.recv_timeout(Duration::from_millis(200));
         }

@@ -4,12 +4,15 @@
 //! Always: what it started it also ends; a claim that is not true ends it with a sentence and a status.
 
 mod host;
+mod kept;
 mod organisation;
 mod people;
 mod proof;
+mod running;
 mod script;
 mod setting;
 mod stage;
+mod standing;
 mod story;
 
 use crate::cli::stop::Stop;
@@ -19,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::server;
 use host::Host;
-use people::left_at;
+use running::Running;
 use setting::Setting;
 use stage::Stage;
 use std::net::SocketAddr;
@@ -28,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use writ_core::time::Span;
 
-pub use people::code;
+pub use running::{Wanted, code};
 
 /// What the demo is to do.
 #[derive(Clone, Debug)]
@@ -80,9 +83,8 @@ pub fn run(plan: Plan, terminal: &Terminal) -> Result<(), Stop> {
     let mut stage = Stage::new(terminal.clone(), ended.clone());
     let state_dir = terminal.env.state_dir()?;
     let mut setting = Setting::open(&plan, &runtime, &mut stage)?;
-    let left = left_at(&state_dir);
-    let done = play(&plan, &mut setting, &mut stage, &runtime).and_then(|host| {
-        setting.cast.save(&left)?;
+    let running = Running::begin(&state_dir, &setting.serving.url, &setting.data, &terminal.clock)?;
+    let done = play(&plan, &mut setting, &mut stage, &runtime).map(|host| {
         if !plan.once {
             if !plan.quiet {
                 look_around(&setting, host.is_some(), terminal);
@@ -91,12 +93,17 @@ pub fn run(plan: Plan, terminal: &Terminal) -> Result<(), Stop> {
         }
         // The host goes before the server that it talks to.
         drop(host);
-        Ok(())
     });
-    let _ = std::fs::remove_file(&left);
+    drop(running);
     setting.close(&runtime);
     if ended.load(Ordering::SeqCst) {
-        terminal.say("\nThe demo is over; the host and everything else it made is gone.");
+        match &plan.data {
+            None => terminal.say("\nThe demo is over; the host and everything else it made is gone."),
+            Some(data) => {
+                let data = data.display();
+                terminal.say(format!("\nThe demo is over; its host is gone. It goes on with: writ demo --data {data}"));
+            }
+        }
         return Ok(());
     }
     done
@@ -110,23 +117,43 @@ fn play(
     runtime: &tokio::runtime::Runtime,
 ) -> Result<Option<Host>, Stop> {
     let mut host = None;
-    if !plan.quiet {
-        host = prologue(setting, stage)?;
-        let mut story = story::Story {
-            stage,
-            cast: &mut setting.cast,
-            url: &setting.serving.url,
-            ca: setting.ca.as_deref(),
-            tenant: &setting.serving.tenant,
-            runtime: runtime.handle(),
-            role: setting.northwind.role,
-            fresh: organisation::STORY_FRESH,
-            host: host.as_ref(),
-        };
-        story.tell()?;
+    let made = setting.made()?;
+    let (role, other) = (made.northwind.role, made.northwind.script_role);
+    let engine = setting.serving.tenant.engine.clone();
+    let mut in_the_way = None;
+    if setting.resumed {
+        if !plan.quiet {
+            let lines = standing::told(&made, &engine, &stage.reader());
+            lines.iter().for_each(|line| stage.say(line));
+        }
+        in_the_way = standing::in_the_way(&made, &engine);
     }
-    let (role, other) = (setting.northwind.role, setting.northwind.script_role);
-    setting.fresh_for(&[role], FRESH, runtime)?;
+    if let Some(why) = in_the_way {
+        if plan.once {
+            return Err(Stop::Usage(format!("The story cannot be told here: {why}. Give an empty directory.")));
+        }
+        if !plan.quiet {
+            stage.say(&format!("The story is not told again: {why}. There is no host; the server stands as it was."));
+        }
+    } else {
+        if !plan.quiet {
+            setting.fresh_for(&[role], organisation::STORY_FRESH, runtime)?;
+            host = prologue(setting, stage)?;
+            let mut story = story::Story {
+                stage,
+                cast: &mut setting.cast,
+                url: &setting.serving.url,
+                ca: setting.ca.as_deref(),
+                tenant: &setting.serving.tenant,
+                runtime: runtime.handle(),
+                role,
+                fresh: organisation::STORY_FRESH,
+                host: host.as_ref(),
+            };
+            story.tell()?;
+        }
+        setting.fresh_for(&[role], FRESH, runtime)?;
+    }
     if let Some(file) = &plan.env_file {
         setting.fresh_for(&[role, other], SCRIPT_FRESH, runtime)?;
         script::write(file, setting, stage)?;
@@ -157,8 +184,10 @@ fn prologue(setting: &mut Setting, stage: &mut Stage) -> Result<Option<Host>, St
     }
     let mut administrator =
         story::sign_in(&mut setting.cast, "dana", &setting.serving.url, setting.ca.as_deref(), stage)?.0;
-    let unit = setting.northwind.finance.to_string();
-    Host::start(&mut administrator, &unit, setting.ca.as_deref()).map(Some)
+    let unit = setting.made()?.northwind.finance.to_string();
+    let host = Host::start(&mut administrator, &unit, setting.ca.as_deref())?;
+    setting.has_host(host.id)?;
+    Ok(Some(host))
 }
 
 fn look_around(setting: &Setting, host: bool, terminal: &Terminal) {

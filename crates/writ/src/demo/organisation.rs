@@ -5,10 +5,11 @@
 
 use crate::engine::{Engine, Wrong, fresh_id};
 use crate::store::Fault;
+use serde::{Deserialize, Serialize};
 use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
-use writ_core::ids::{PersonId, PrincipalId, RoleId, UnitId};
+use writ_core::ids::{DeviceId, PersonId, PrincipalId, RoleId, UnitId};
 use writ_core::role::DEVICE_ADMINISTRATOR;
-use writ_core::rules::{Approval, Approver, Ending, RuleChange, Stage};
+use writ_core::rules::{Approval, Approver, Ending, RuleChange, Rules, Stage};
 use writ_core::scope::{Scope, Target};
 use writ_core::time::Span;
 
@@ -20,6 +21,8 @@ pub(super) const SPAN_MIN: Span = Span::from_seconds(10);
 pub(super) const SPAN_MAX: Span = Span::from_hours(2);
 /// How old a proof may be during the story: short, so that the story can show what happens when it is older.
 pub(super) const STORY_FRESH: Span = Span::from_seconds(10);
+/// How long eligibilities last, and the administrator of an organisation that is kept.
+pub(super) const KEPT: Span = Span::from_days(180);
 /// How long the end of an elevated session is put off, at most.
 const GRACE: Span = Span::from_seconds(5);
 
@@ -34,10 +37,12 @@ pub(super) const ADMINISTRATOR: (&str, &str, &str, &str) =
     ("dana", "Dana Weiss", "dana@northwind.example", "administrator, for the set-up");
 
 /// What was made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Northwind {
     /// Ana, Ben and Carla, in the order of [`PEOPLE`].
     pub(super) people: Vec<PrincipalId>,
+    /// Who approves.
+    pub(super) security: PrincipalId,
     /// A role-assignable group for scripts to work on.
     pub(super) operators: PrincipalId,
     /// The unit of the host.
@@ -73,31 +78,65 @@ pub(super) async fn build(engine: &Engine, administrator: PrincipalId) -> Result
     .await?;
     act.submit(Command::AddToUnit { unit: finance, object: ana.0 }).await?;
     let role = DEVICE_ADMINISTRATOR;
-    let approvers = vec![Approver::Group(security)];
-    let changes = vec![
+    let mut changes = rules_of_the_story(security);
+    changes.push(RuleChange::Freshness { mfa_age_max: STORY_FRESH });
+    act.submit(Command::ChangeRules { role, changes }).await?;
+    let named = |name: &str| named(engine, name);
+    let script_role = named("Exchange Administrator")?;
+    act.eligible(ana, role, "on call for the finance hosts").await?;
+    act.eligible(ana, named("Reports Reader")?, "monthly figures").await?;
+    act.eligible(ben, named("Security Administrator")?, "incident response").await?;
+    act.eligible(carla, named("User Administrator")?, "joiners and leavers").await?;
+    Ok(Northwind { people, security, operators, finance, role, script_role })
+}
+
+/// The rules of the story's role, apart from how fresh a proof must be.
+fn rules_of_the_story(security: PrincipalId) -> Vec<RuleChange> {
+    vec![
         RuleChange::ActivationExpiration { span_max: SPAN_MAX },
         RuleChange::ActivationEnablement { mfa: true, reason: true, ticket: true },
         RuleChange::Approval(Approval {
             required: true,
             required_for_extension: false,
             asker_reason: true,
-            stages: vec![Stage::one_of(approvers)],
+            stages: vec![Stage::one_of(vec![Approver::Group(security)])],
         }),
-        RuleChange::Freshness { mfa_age_max: STORY_FRESH },
         RuleChange::Ending(Ending { kill: true, grace: GRACE }),
-    ];
-    act.submit(Command::ChangeRules { role, changes }).await?;
-    let named = |name: &str| {
-        let state = engine.state();
-        let found = state.roles.values().find(|r| r.is_called(name)).map(|r| r.id);
-        found.ok_or_else(|| Fault::new(format!("the role data has no {name}")))
-    };
-    let script_role = named("Exchange Administrator")?;
-    act.eligible(ana, role, "on call for the finance hosts").await?;
-    act.eligible(ana, named("Reports Reader")?, "monthly figures").await?;
-    act.eligible(ben, named("Security Administrator")?, "incident response").await?;
-    act.eligible(carla, named("User Administrator")?, "joiners and leavers").await?;
-    Ok(Northwind { people, operators, finance, role, script_role })
+    ]
+}
+
+/// Whether the story's role still has the rules that the story tells of.
+pub(super) fn has_the_rules_of_the_story(rules: &Rules, security: PrincipalId) -> bool {
+    let mut same = rules.clone();
+    rules_of_the_story(security).iter().for_each(|change| same.change(change));
+    same == *rules
+}
+
+/// Takes a host out that is gone: the sandbox of an earlier run.
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn host_is_gone(engine: &Engine, administrator: PrincipalId, host: DeviceId) -> Result<(), Fault> {
+    As { engine, administrator }.submit(Command::RemoveHost { host }).await
+}
+
+/// Lets the administrator go on when the set-up is over, for an organisation that is kept: with the roles' rules and
+/// with hosts, and nothing else.
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn goes_on(engine: &Engine, administrator: PrincipalId) -> Result<(), Fault> {
+    let act = As { engine, administrator };
+    for name in ["Privileged Role Administrator", "Cloud Device Administrator"] {
+        act.gives(Sort::Assignment, administrator, named(engine, name)?, "keeps the demo going").await?;
+    }
+    Ok(())
+}
+
+fn named(engine: &Engine, name: &str) -> Result<RoleId, Fault> {
+    let state = engine.state();
+    let found = state.roles.values().find(|r| r.is_called(name)).map(|r| r.id);
+    found.ok_or_else(|| Fault::new(format!("the role data has no {name}")))
 }
 
 /// Makes proofs count as fresh for so long on these roles.
@@ -160,12 +199,16 @@ impl As<'_> {
     }
 
     async fn eligible(&self, principal: PrincipalId, role: RoleId, reason: &str) -> Result<(), Fault> {
+        self.gives(Sort::Eligibility, principal, role, reason).await
+    }
+
+    async fn gives(&self, sort: Sort, principal: PrincipalId, role: RoleId, reason: &str) -> Result<(), Fault> {
         self.submit(Command::Assign {
-            sort: Sort::Eligibility,
+            sort,
             principal,
             target: Target::role(role, Scope::Tenant),
             start: None,
-            expiration: Expiration::For(Span::from_days(180)),
+            expiration: Expiration::For(KEPT),
             reason: Some(reason.to_owned()),
             ticket: TicketGiven::default(),
         })

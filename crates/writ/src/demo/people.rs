@@ -1,18 +1,20 @@
 //! The people of the demo: who they are, and the authenticators they would have on their telephones.
 //! These exist for the demo's own organisation only; nothing here can make a code for anybody else.
 //!
-//! Always: the file that holds them is 0600; a code is never handed out twice.
+//! Always: a code is never handed out twice, and never so late that it is over before it can be typed.
 
-use crate::cli::stop::{Stop, fault};
-use crate::clock::Clock;
 use crate::identity::totp::{STEP, Totp, WINDOW};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 use writ_core::time::Time;
 use zeroize::Zeroizing;
+
+/// How long a code must still count when somebody is going to read and type it, in seconds.
+pub(super) const TO_TYPE: i64 = STEP;
+/// How long a code must still count when the demo itself uses it at once, in seconds.
+pub(super) const AT_ONCE: i64 = 5;
+/// How far the server's clock may be behind the one a code is made by, in seconds. The newest code of the window is
+/// kept back for so long, or it would be one that the server does not take yet.
+const BEHIND: i64 = 2;
 
 /// Somebody in the demo.
 #[derive(Clone, Serialize, Deserialize)]
@@ -34,112 +36,35 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// A code that was not used yet, as their telephone shows it; `Err` says how many seconds until there is one.
-    pub(super) fn code(&mut self, now: Time) -> Result<(Zeroizing<String>, i64), i64> {
-        let here = now.seconds().div_euclid(STEP);
-        let step = (self.used + 1).max(here - WINDOW);
-        if step > here + WINDOW {
-            return Err((step - WINDOW) * STEP - now.seconds());
+    /// The earliest code that was not handed out yet and counts for `lasts` more seconds, and for how many seconds it
+    /// does; `Err` says in how many seconds there is one.
+    pub(super) fn code(&mut self, now: Time, lasts: i64) -> Result<(Zeroizing<String>, i64), i64> {
+        let now = now.seconds();
+        // A step's code is taken until the window has left it behind.
+        let over = |step: i64| (step + WINDOW + 1) * STEP;
+        let oldest = (now + lasts).div_euclid(STEP) - WINDOW - 1;
+        let oldest = if over(oldest) < now + lasts { oldest + 1 } else { oldest };
+        let step = oldest.max(self.used + 1);
+        let begins = (step - WINDOW) * STEP + BEHIND;
+        if now < begins {
+            return Err(begins - now);
         }
         let code = self.totp.code(Time::from_millis(step * STEP * 1000)).ok_or(STEP)?;
         self.used = step;
-        Ok((code, (step + WINDOW + 1) * STEP - now.seconds()))
-    }
-}
-
-/// What a running demo leaves for `writ demo code` and for `--data`.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Cast {
-    /// Where the demo's server listens.
-    pub(super) url: String,
-    /// Everybody.
-    pub(super) people: Vec<Person>,
-}
-
-impl Cast {
-    /// Somebody by their word.
-    pub(super) fn person(&mut self, word: &str) -> Option<&mut Person> {
-        let word = word.to_lowercase();
-        self.people.iter_mut().find(|p| p.word == word || p.account == word || p.name.to_lowercase() == word)
+        Ok((code, over(step) - now))
     }
 
-    /// Reads what a demo left.
-    ///
-    /// # Errors
-    /// When no demo has run here.
-    pub(super) fn load(at: &Path) -> Result<Self, Stop> {
-        let text = match fs::read_to_string(at) {
-            Ok(text) => Zeroizing::new(text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Stop::Usage("No demo runs here. Start one with: writ demo".into()));
-            }
-            Err(e) => return Err(Stop::Fault(format!("{} cannot be read: {e}", at.display()))),
-        };
-        serde_json::from_str(&text).map_err(|_| {
-            Stop::Fault(format!("{} was left by another version of writ; start the demo again", at.display()))
-        })
+    /// Whether this is meant by what somebody typed.
+    pub(super) fn is_called(&self, typed: &str) -> bool {
+        let typed = typed.to_lowercase();
+        self.word == typed || self.account == typed || self.name.to_lowercase() == typed
     }
-
-    /// Leaves it.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub(super) fn save(&self, at: &Path) -> Result<(), Stop> {
-        let failed = || format!("{} cannot be written", at.display());
-        if let Some(dir) = at.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fault(failed()))?;
-        }
-        let fresh = at.with_extension("new");
-        let _ = fs::remove_file(&fresh);
-        let text = Zeroizing::new(serde_json::to_string_pretty(self).map_err(|e| Stop::Fault(e.to_string()))?);
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(fault(failed()))?;
-        file.write_all(text.as_bytes()).and_then(|()| fs::rename(&fresh, at)).map_err(fault(failed()))
-    }
-}
-
-/// Where a running demo leaves its people for other commands of the same user.
-pub(super) fn left_at(state_dir: &Path) -> PathBuf {
-    state_dir.join("demo.json")
-}
-
-/// `writ demo code WHO`: the code their telephone would show; waits for the next one when all were used.
-///
-/// # Errors
-/// When no demo has run, or nobody in it is called so.
-pub fn code(who: &str, terminal: &crate::cli::terminal::Terminal) -> Result<(), Stop> {
-    let at = left_at(&terminal.env.state_dir()?);
-    let mut cast = Cast::load(&at)?;
-    let words: Vec<String> = cast.people.iter().map(|p| p.word.clone()).collect();
-    let clock = Clock::system();
-    let Some(person) = cast.person(who) else {
-        return Err(Stop::Usage(format!("Nobody in the demo is called {who}; there are {}.", words.join(", "))));
-    };
-    let (code, good_for) = loop {
-        match person.code(clock.now()) {
-            Ok(code) => break code,
-            Err(seconds) => {
-                terminal
-                    .complain(&format!("Each code works once, and all of now are used; the next one in {seconds} s."));
-                terminal.pause(std::time::Duration::from_secs(
-                    u64::try_from(seconds).unwrap_or(1).clamp(1, STEP.unsigned_abs()),
-                ));
-            }
-        }
-    };
-    let (name, account, password) = (person.name.clone(), person.account.clone(), person.password.clone());
-    cast.save(&at)?;
-    if terminal.json {
-        terminal.value(&serde_json::json!({"name": name, "account": account, "password": password, "code": &*code, "goodFor": good_for}));
-    } else {
-        terminal.say(format!("{}   {name}, good once in the next {good_for} s; password: {password}", &*code));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use writ_core::time::Span;
 
     fn ana() -> Person {
         let totp = Totp::fresh().unwrap();
@@ -158,14 +83,45 @@ mod tests {
     fn no_code_is_handed_out_twice_and_each_is_one_that_the_server_takes() {
         let mut ana = ana();
         let mut server = ana.totp.clone();
-        let now = Time::from_millis(1_800_000_015_000);
-        for _ in 0..3 {
-            let (code, _) = ana.code(now).unwrap();
-            server = server.consume(&code, now).expect("the server takes it");
+        let mut now = Time::from_millis(1_800_000_015_000);
+        let mut waited = 0;
+        for _ in 0..20 {
+            match ana.code(now, AT_ONCE) {
+                Ok((code, _)) => server = server.consume(&code, now).expect("the server takes it"),
+                Err(seconds) => {
+                    assert!((1..=STEP).contains(&seconds), "{seconds}");
+                    waited += seconds;
+                    now = now + Span::from_seconds(u32::try_from(seconds).unwrap());
+                }
+            }
         }
-        let seconds = ana.code(now).unwrap_err();
-        assert_eq!(seconds, 15, "the next one can be used when the window has moved on");
-        let later = now + writ_core::time::Span::from_seconds(15);
-        assert!(server.consume(&ana.code(later).unwrap().0, later).is_some());
+        assert!(waited > 8 * STEP, "twenty codes need most of twenty steps ({waited} s)");
+    }
+
+    #[test]
+    fn a_code_that_is_read_and_typed_is_still_taken_whenever_it_was_shown() {
+        // Once in four tries a code was shown that was over before it could be typed.
+        for second in 0..STEP {
+            let mut ana = ana();
+            let shown = Time::from_millis((1_800_000_000 + second) * 1000);
+            let (code, lasts) = ana.code(shown, TO_TYPE).unwrap();
+            assert!(lasts >= TO_TYPE, "shown at second {second} for {lasts} s");
+            for typing in [0, 10, 29, lasts - 1] {
+                let typed = shown + Span::from_seconds(u32::try_from(typing).unwrap());
+                assert!(ana.totp.consume(&code, typed).is_some(), "shown at second {second}, typed {typing} s later");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_whose_clock_is_a_little_behind_takes_every_code_as_well() {
+        for millis in (0..STEP * 1000).step_by(250) {
+            let (mut ana, shown) = (ana(), Time::from_millis(1_800_000_000_000 + millis));
+            let mut server = ana.totp.clone();
+            while let Ok((code, _)) = ana.code(shown, AT_ONCE) {
+                let behind = Time::from_millis(shown.millis() - 900);
+                server = server.consume(&code, behind).unwrap_or_else(|| panic!("refused at {millis} ms"));
+            }
+        }
     }
 }

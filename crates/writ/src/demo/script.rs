@@ -17,12 +17,13 @@ use std::path::Path;
 /// When somebody cannot sign in, or the file cannot be written.
 pub(super) fn write(file: &Path, setting: &mut Setting, stage: &mut Stage) -> Result<(), Stop> {
     let url = setting.serving.url.clone();
+    let made = setting.made()?;
     let ca = setting.ca.clone();
     let mut token = |word: &str| -> Result<String, Stop> {
         sign_in(&mut setting.cast, word, &url, ca.as_deref(), stage)?.0.access_token()
     };
     let (admin, user, approver) = (token("dana")?, token("ana")?, token("ben")?);
-    let [ana, ben, ..] = setting.northwind.people[..] else {
+    let [ana, ben, ..] = made.northwind.people[..] else {
         return Err(Stop::Fault("the demo has too few people".into()));
     };
     let lines = [
@@ -32,8 +33,8 @@ pub(super) fn write(file: &Path, setting: &mut Setting, stage: &mut Stage) -> Re
         ("APPROVER_TOKEN", approver),
         ("USER_ID", ana.to_string()),
         ("APPROVER_ID", ben.to_string()),
-        ("GROUP_ID", setting.northwind.operators.to_string()),
-        ("ROLE_ID", setting.northwind.script_role.to_string()),
+        ("GROUP_ID", made.northwind.operators.to_string()),
+        ("ROLE_ID", made.northwind.script_role.to_string()),
     ];
     let text: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     let failed = || format!("{} cannot be written", file.display());

@@ -3,7 +3,8 @@
 //! Always: what people do goes over HTTP with their own tokens; what the host does is seen on the host.
 
 use super::host::Host;
-use super::people::{Cast, Person};
+use super::kept::{Cast, Shown};
+use super::people::AT_ONCE;
 use super::stage::Stage;
 use super::{proof, untrue};
 use crate::cli::client::{Client, SignIn};
@@ -115,8 +116,8 @@ impl Story<'_> {
 
     fn asks(&mut self, ana: &mut Client) -> Result<String, Stop> {
         self.stage.step("Ana asks again: 40 s, reason, ticket, code")?;
-        let code = code_of(self.cast, "ana", self.stage)?;
-        ana.step_up(&code)?;
+        let shown = code_of(self.cast, "ana", self.stage)?;
+        ana.step_up(&shown.code)?;
         let asked: Value = ana.post(REQUESTS, &self.ask(HELD, Some(REASON), Some(TICKET)))?;
         let id = asked["id"].as_str().unwrap_or_default().to_owned();
         if asked["status"] != "PendingApproval" || id.is_empty() {
@@ -270,13 +271,11 @@ fn seconds(span: Span) -> String {
     format!("{}.{:02} s", hundredths / 100, hundredths % 100)
 }
 
-/// A code that somebody's telephone would show, waiting for the next one if need be.
-pub(super) fn code_of(cast: &mut Cast, word: &str, stage: &Stage) -> Result<zeroize::Zeroizing<String>, Stop> {
-    let missing = || Stop::Fault(format!("the demo has nobody called {word}"));
+/// A code of somebody's for use right now, waiting for the next one if need be.
+pub(super) fn code_of(cast: &mut Cast, word: &str, stage: &Stage) -> Result<Shown, Stop> {
     loop {
-        let person: &mut Person = cast.person(word).ok_or_else(missing)?;
-        match person.code(stage.now()) {
-            Ok((code, _)) => return Ok(code),
+        match cast.code(word, stage.now(), AT_ONCE)? {
+            Ok(shown) => return Ok(shown),
             Err(seconds) => stage.wait_until(stage.now() + Span::from_seconds(u32::try_from(seconds).unwrap_or(1)))?,
         }
     }
@@ -290,11 +289,9 @@ pub(super) fn sign_in(
     ca: Option<&Path>,
     stage: &Stage,
 ) -> Result<(Client, Time), Stop> {
-    let code = code_of(cast, word, stage)?;
-    let missing = || Stop::Fault(format!("the demo has nobody called {word}"));
-    let person = cast.person(word).ok_or_else(missing)?.clone();
     let mut client = Client::stranger(url, ca, stage.clock())?;
     let about: crate::http::api::shape::About = client.get("/writ/v1/about")?;
+    let Shown { person, code, .. } = code_of(cast, word, stage)?;
     let how = SignIn::Password { account: &person.account, password: &person.password, otp: &code };
     client.sign_in(&about.tenant.id, &how, None, ca)?;
     Ok((client, stage.now()))
