@@ -147,7 +147,7 @@ impl State {
         let key = self.order_key().map_err(NotTaken::Fault)?;
         let Enrolment { tenant, host, .. } = self.enrolment;
         let order = signed.accept(&key, seconds, tenant, host, self.held.as_ref()).map_err(NotTaken::NotObeyed)?;
-        let held = Held { epoch: order.epoch, seq: order.seq, digest: signed.digest() };
+        let held = Held { epoch: order.epoch, seq: order.seq, digest: signed.digest(), log: order.log };
         if self.held.as_ref() == Some(&held) && self.order.is_some() {
             return Ok(false);
         }

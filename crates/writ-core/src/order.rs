@@ -14,6 +14,7 @@ pub use report::{Containment, GrantReport, Notice, REPORT_BYTES_MAX, REPORTS_PAT
 pub use request::{HEADER_HOST, HEADER_NONCE, HEADER_SIGNATURE, HEADER_TIME, NONCE_BYTES, ORDERS_PATH, RequestFacts};
 
 use crate::ids::{AssignmentId, DeviceId, PersonId, PrincipalId, TenantId};
+use crate::log::Head;
 use crate::time::{Span, Time};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -107,6 +108,9 @@ pub struct Order {
     pub seq: u64,
     /// When it was made.
     pub made_at: Time,
+    /// How long the server's log was then, and its root: a server that was set back to an older copy shows by it, even
+    /// when its numbers have caught up.
+    pub log: Head,
     /// The whole wanted set.
     pub grants: Vec<OrderGrant>,
 }
@@ -120,6 +124,8 @@ pub struct Held {
     pub seq: u64,
     /// SHA-256 of its exact body.
     pub digest: Hex<32>,
+    /// The server's log when it was made.
+    pub log: Head,
 }
 
 /// An order's exact bytes and who signed them.
@@ -165,6 +171,13 @@ pub enum NotObeyed {
         /// The number the host holds.
         held: (u64, u64),
     },
+    /// Its number is newer, and the server's log is older than when the last one was made, or another one.
+    LogWentBack {
+        /// How many entries the log had when it was made.
+        offered: u64,
+        /// How many it had when the last one was made.
+        held: u64,
+    },
     /// It has the last one's number and says something else: the server has two histories.
     Forked {
         /// The number both carry.
@@ -186,6 +199,11 @@ impl fmt::Display for NotObeyed {
                 f,
                 "order {oe}.{os} is older than {he}.{hs}, which this host already obeys; after restoring the server \
                  from a copy, raise its epoch"
+            ),
+            NotObeyed::LogWentBack { offered, held } => write!(
+                f,
+                "the server's log has {offered} entries and had {held} when this host last took an order: it was set back \
+                 to an older copy; after restoring the server from a copy, raise its epoch"
             ),
             NotObeyed::Forked { number: (epoch, seq) } => {
                 write!(f, "order {epoch}.{seq} differs from the order with the same number that this host obeys")
@@ -283,6 +301,12 @@ impl SignedOrder {
             }
             if order.number() == held_number && self.digest() != held.digest {
                 return Err(NotObeyed::Forked { number: held_number });
+            }
+            // Raising the epoch puts on record that the log went back; the same epoch knows of no such thing.
+            let went_back =
+                order.log.size < held.log.size || (order.log.size == held.log.size && order.log != held.log);
+            if order.epoch == held.epoch && went_back {
+                return Err(NotObeyed::LogWentBack { offered: order.log.size, held: held.log.size });
             }
         }
         Ok(order)

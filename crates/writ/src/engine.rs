@@ -8,6 +8,7 @@
 mod draft;
 mod entropy;
 mod flight;
+mod proofs;
 mod replay;
 mod snapshot;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer, Context, Decision, decide};
 use writ_core::ids::{Seq, TenantId, Uuid};
 use writ_core::log::checkpoint::{LogKey, SigningKey};
-use writ_core::log::{Frontier, Head};
+use writ_core::log::{Frontier, Hash, Head};
 use writ_core::refusal::Refusal;
 use writ_core::state::State;
 use writ_core::time::Time;
@@ -114,6 +115,7 @@ struct Shared {
     log_key: LogKey,
     /// The state of the snapshot that the start went on from, until somebody takes it.
     base: Mutex<Option<Arc<State>>>,
+    proofs: proofs::Proofs,
 }
 
 /// One moment: the state, the log's head that it follows from, and the checkpoint that says so.
@@ -175,6 +177,7 @@ impl Engine {
             clock: start.clock.clone(),
             log_key: LogKey::new(start.tenant, start.key.verifying_key()),
             base: Mutex::new(base),
+            proofs: proofs::Proofs::over(start.store.clone()),
         });
         writer::spawn(start, entropy, jobs, shared.clone())?;
         Ok(Engine { queue, shared })
@@ -236,6 +239,17 @@ impl Engine {
     /// The newest signed checkpoint; empty before the first entry.
     pub fn checkpoint(&self) -> String {
         self.shared.live.load().checkpoint.to_string()
+    }
+
+    /// The newest checkpoint, and the proof that the log of `since` entries is a prefix of the one it is over; `None`
+    /// when the log is shorter, or when the proof is not ready and can be asked for again.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn proved_since(&self, since: u64) -> Result<(String, Option<Vec<Hash>>), Fault> {
+        let live = self.shared.live.load_full();
+        let proof = self.shared.proofs.consistency(since, live.frontier.size()).await?;
+        Ok((live.checkpoint.to_string(), proof))
     }
 
     /// The public key that checkpoints are verified with, under the log's name.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use writ_agent::clock;
 use writ_core::ids::{DeviceId, TenantId};
+use writ_core::log::Head;
 use writ_core::order::{
     Code, EnrolAnswer, EnrolAsk, HEADER_HOST, HEADER_NONCE, HEADER_SIGNATURE, HEADER_TIME, Hex, Order, OrderGrant,
     Report, RequestFacts, SignedEnrolment, SignedOrder, VERSION, fingerprint,
@@ -62,6 +63,7 @@ impl Server {
             epoch,
             seq,
             made_at: clock::now().wall,
+            log: Head { size: seq, root: [0; 32] },
             grants: grants.to_vec(),
         };
         SignedOrder::sign(&order, &self.key).unwrap()

@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -73,15 +74,23 @@ impl Frontier {
 
     /// Adds the next leaf.
     pub fn append(&mut self, leaf: Hash) {
-        let mut hash = leaf;
-        // Each trailing one in the size is a whole subtree that this leaf completes.
-        for _ in 0..self.size.trailing_ones() {
+        self.append_whole(leaf, 0);
+    }
+
+    /// Adds the next 2^`level` leaves by the root over them. The size must be a multiple of that number, and no smaller
+    /// trees stand at the edge then; anything else is our mistake.
+    pub fn append_whole(&mut self, root: Hash, level: u32) {
+        let wholes = self.size >> level;
+        assert_eq!(wholes << level, self.size, "whole trees are added only behind whole trees of that size");
+        let mut hash = root;
+        // Each trailing one in that number is a whole subtree that this one completes.
+        for _ in 0..wholes.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 hash = node(&left, &hash);
             }
         }
         self.peaks.push(hash);
-        self.size += 1;
+        self.size += 1 << level;
     }
 
     /// The root hash of the whole tree.
@@ -133,8 +142,8 @@ pub fn root(leaves: &[Hash]) -> Hash {
 }
 
 /// The largest power of two below `size`, which is at least 2.
-fn split(size: usize) -> usize {
-    1 << (usize::BITS - 1 - (size - 1).leading_zeros())
+fn split(size: u64) -> u64 {
+    1 << (u64::BITS - 1 - (size - 1).leading_zeros())
 }
 
 /// The proof that the leaf at `index` (from 0) is in the tree over `leaves` (RFC 6962, section 2.1.1).
@@ -145,7 +154,7 @@ pub fn prove_inclusion(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     }
     let (mut leaves, mut index, mut proof) = (leaves, index, Vec::new());
     while leaves.len() > 1 {
-        let (left, right) = leaves.split_at(split(leaves.len()));
+        let (left, right) = leaves.split_at(split(leaves.len() as u64) as usize);
         if index < left.len() {
             proof.push(root(right));
             leaves = left;
@@ -186,34 +195,35 @@ pub fn includes(head: &Head, leaf: Hash, index: u64, proof: &[Hash]) -> bool {
     last == 0 && hash == head.root
 }
 
-/// The proof that the tree over the first `old` leaves is a prefix of the tree over all of them (RFC 6962,
-/// section 2.1.2). None if there are fewer leaves than that.
-pub fn prove_consistency(leaves: &[Hash], old: usize) -> Option<Vec<Hash>> {
-    if old > leaves.len() {
+/// The subtrees whose roots, in this order, prove that the tree over the first `old` leaves is a prefix of the tree
+/// over `new` (RFC 6962, section 2.1.2), as ranges of leaves counted from 0: at most 65. None if `new` is smaller.
+///
+/// Each range begins at a multiple of the smallest power of two that is no smaller than its length.
+pub fn consistency_parts(old: u64, new: u64) -> Option<Vec<Range<u64>>> {
+    if old > new {
         return None;
     }
-    let mut proof = Vec::new();
-    if old == 0 || old == leaves.len() {
-        return Some(proof);
+    let mut parts = Vec::new();
+    if old == 0 || old == new {
+        return Some(parts);
     }
-    let (mut leaves, mut old, mut whole) = (leaves, old, true);
-    while old != leaves.len() {
-        let (left, right) = leaves.split_at(split(leaves.len()));
-        if old <= left.len() {
-            proof.push(root(right));
-            leaves = left;
+    let (mut tree, mut whole) = (0..new, true);
+    while old != tree.end {
+        let middle = tree.start + split(tree.end - tree.start);
+        if old <= middle {
+            parts.push(middle..tree.end);
+            tree.end = middle;
         } else {
-            proof.push(root(left));
-            old -= left.len();
-            leaves = right;
+            parts.push(tree.start..middle);
+            tree.start = middle;
             whole = false;
         }
     }
     if !whole {
-        proof.push(root(leaves));
+        parts.push(tree);
     }
-    proof.reverse();
-    Some(proof)
+    parts.reverse();
+    Some(parts)
 }
 
 /// True when the proof shows that the log with the old head is a prefix of the log with the new one (RFC 9162,
@@ -291,7 +301,7 @@ mod tests {
             [] => Head::empty().root,
             [one] => *one,
             _ => {
-                let (left, right) = leaves.split_at(split(leaves.len()));
+                let (left, right) = leaves.split_at(split(leaves.len() as u64) as usize);
                 node(&root_by_definition(left), &root_by_definition(right))
             }
         }
@@ -299,6 +309,13 @@ mod tests {
 
     fn leaves(count: usize) -> Vec<Hash> {
         (0..count).map(|n| leaf(&n.to_be_bytes())).collect()
+    }
+
+    fn prove_consistency(leaves: &[Hash], old: usize) -> Option<Vec<Hash>> {
+        let parts = consistency_parts(old as u64, leaves.len() as u64)?;
+        Some(
+            parts.into_iter().map(|part| root_by_definition(&leaves[part.start as usize..part.end as usize])).collect(),
+        )
     }
 
     fn head(leaves: &[Hash]) -> Head {
@@ -325,6 +342,31 @@ mod tests {
             }
             assert_eq!(prove_inclusion(&all, size), None);
             assert_eq!(prove_consistency(&all, size + 1), None);
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_proof_lies_at_the_edge_of_whole_trees() {
+        for new in 1..=300u64 {
+            for old in 1..new {
+                for part in consistency_parts(old, new).unwrap() {
+                    let length = part.end - part.start;
+                    assert_eq!(part.start % length.next_power_of_two(), 0, "{part:?} of {old} to {new}");
+                }
+            }
+        }
+        assert!(consistency_parts(u64::MAX / 3, u64::MAX).unwrap().len() <= 65);
+    }
+
+    #[test]
+    fn a_tree_made_of_whole_trees_is_the_tree_of_their_leaves() {
+        let all = leaves(83);
+        for level in 0..5u32 {
+            let mut frontier = Frontier::new();
+            let (whole, rest) = all.split_at(all.len() >> level << level);
+            whole.chunks(1 << level).for_each(|tree| frontier.append_whole(root(tree), level));
+            rest.iter().for_each(|leaf| frontier.append(*leaf));
+            assert_eq!(frontier.head(), head(&all), "trees of {} leaves", 1 << level);
         }
     }
 

@@ -26,11 +26,13 @@ fn grant(n: u128) -> OrderGrant {
 }
 
 fn order(epoch: u64, seq: u64) -> Order {
-    Order { v: VERSION, tenant: TENANT, host: HOST, epoch, seq, made_at: Time::from_millis(5), grants: vec![grant(1)] }
+    let log = Head { size: 10 * seq, root: [1; 32] };
+    let made_at = Time::from_millis(5);
+    Order { v: VERSION, tenant: TENANT, host: HOST, epoch, seq, made_at, log, grants: vec![grant(1)] }
 }
 
 fn held(signed: &SignedOrder, order: &Order) -> Held {
-    Held { epoch: order.epoch, seq: order.seq, digest: signed.digest() }
+    Held { epoch: order.epoch, seq: order.seq, digest: signed.digest(), log: order.log }
 }
 
 fn accept(signed: &SignedOrder, held: Option<&Held>) -> Result<Order, NotObeyed> {
@@ -54,6 +56,21 @@ fn the_same_order_again_is_obeyed_and_a_fork_of_it_is_not() {
     other.grants.clear();
     let fork = SignedOrder::sign(&other, &key(1)).unwrap();
     assert_eq!(accept(&fork, Some(&held)), Err(NotObeyed::Forked { number: (1, 4) }));
+}
+
+#[test]
+fn a_newer_number_over_an_older_log_is_not_obeyed_until_that_is_on_record() {
+    let last = order(1, 4);
+    let held = held(&SignedOrder::sign(&last, &key(1)).unwrap(), &last);
+    let offered = |epoch, seq, size, root| {
+        let order = Order { log: Head { size, root: [root; 32] }, ..order(epoch, seq) };
+        accept(&SignedOrder::sign(&order, &key(1)).unwrap(), Some(&held)).map(|_| ())
+    };
+    assert_eq!(offered(1, 5, 41, 1), Ok(()));
+    assert_eq!(offered(1, 5, 40, 1), Ok(()), "nothing was logged in between");
+    assert_eq!(offered(1, 5, 39, 1), Err(NotObeyed::LogWentBack { offered: 39, held: 40 }));
+    assert_eq!(offered(1, 5, 40, 2), Err(NotObeyed::LogWentBack { offered: 40, held: 40 }), "another log");
+    assert_eq!(offered(2, 1, 12, 2), Ok(()), "restored, and on record");
 }
 
 #[test]

@@ -134,7 +134,6 @@ impl Client {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             ca: ca.map(Path::to_owned),
-            checkpoint: None,
         };
         if let Some(dir) = kept {
             session::save(dir, &session)?;
@@ -221,20 +220,6 @@ impl Client {
     pub fn send(&mut self, method: http::Method, path: &str, body: Option<&serde_json::Value>) -> Result<(), Stop> {
         let body = body.map(serde_json::to_vec).transpose().map_err(|e| Stop::Fault(e.to_string()))?;
         self.call(method, path, body).map(|_| ())
-    }
-
-    /// Remembers the newest checkpoint seen from this server.
-    ///
-    /// # Errors
-    /// When the session file cannot be written.
-    pub fn remember(&mut self, checkpoint: String) -> Result<(), Stop> {
-        if let Auth::Session { session, kept } = &mut self.auth {
-            session.checkpoint = Some(checkpoint);
-            if let Some(dir) = kept {
-                session::save(dir, session)?;
-            }
-        }
-        Ok(())
     }
 
     fn call(&mut self, method: http::Method, path: &str, body: Option<Vec<u8>>) -> Result<Vec<u8>, Stop> {

@@ -4,9 +4,9 @@
 //!
 //! Always: a log is called whole only after every line was checked and a signature covers all of it.
 
+mod accept;
 mod erase;
 mod export;
-mod remembered;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -40,6 +40,8 @@ enum Verb {
     Key(Whose),
     /// Print the newest signed checkpoint, to compare later copies with
     Checkpoint(Whose),
+    /// Accept that the server's log went back, after its restore from a copy was put on record
+    Accept,
 }
 
 /// Which log on this machine.
@@ -84,6 +86,7 @@ pub(super) fn run(common: &Common, args: Args, terminal: &Terminal) -> Result<()
         Verb::Erase(args) => erase::run(common, &args, terminal),
         Verb::Key(whose) => export::key(&whose, terminal),
         Verb::Checkpoint(whose) => export::checkpoint(&whose, terminal),
+        Verb::Accept => accept::run(common, terminal),
     }
 }
 

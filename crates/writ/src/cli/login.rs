@@ -7,7 +7,7 @@ use super::client::{Client, SignIn};
 use super::stop::Stop;
 use super::table::Accent;
 use super::terminal::Terminal;
-use super::{Common, ca, server, session, ticked};
+use super::{Common, ca, continuity, server, session, ticked};
 use crate::http::api::shape::About;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -57,6 +57,8 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         let how = SignIn::Password { account: &account, password: &password, otp: &otp };
         client.sign_in(&about.tenant.id, &how, Some(&dir), ca.as_deref())?;
     }
+    // Signed in all the same, so that a log that went back can be looked into and accepted.
+    continuity::look(&mut client, terminal)?;
     let me: Value = client.get("/v1.0/me")?;
     let name = me["displayName"].as_str().unwrap_or(&account).to_owned();
     if terminal.json {

@@ -15,6 +15,7 @@ mod approve;
 mod assign;
 mod audit;
 mod cancel;
+mod continuity;
 mod deactivate;
 mod demo;
 mod explain;
@@ -25,6 +26,7 @@ mod log;
 mod login;
 mod meaning;
 mod recover;
+mod remembered;
 mod remove;
 mod roles;
 mod serve;
@@ -186,8 +188,15 @@ fn ca(common: &Common, env: &Environment) -> Option<PathBuf> {
     common.ca.clone().or_else(|| env.get("WRIT_CA").map(PathBuf::from))
 }
 
-/// A conversation as whoever is signed in here.
+/// A conversation as whoever is signed in here, with a server whose log continues what this user has seen of it.
 fn open(common: &Common, terminal: &Terminal) -> Result<Client, Stop> {
+    let mut client = open_whatever_its_log(common, terminal)?;
+    continuity::look(&mut client, terminal)?;
+    Ok(client)
+}
+
+/// The same before that was looked at.
+fn open_whatever_its_log(common: &Common, terminal: &Terminal) -> Result<Client, Stop> {
     let env = &terminal.env;
     let named = server(common, env)?;
     if let Some(token) = env.get("WRIT_TOKEN") {

@@ -30,9 +30,6 @@ pub struct Session {
     /// A PEM file with the server's own certificate authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// The newest checkpoint of the log that this user has seen from this server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<String>,
 }
 
 impl Drop for Session {
@@ -155,7 +152,6 @@ mod tests {
             expires: Time::from_millis(0),
             refresh_token: Some("r".into()),
             ca: None,
-            checkpoint: None,
         }
     }
 

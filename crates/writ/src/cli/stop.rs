@@ -18,13 +18,13 @@ pub mod status {
     pub const SIGNED_OUT: u8 = 5;
     /// Asked, and not decided or not yet effective when the wait was over.
     pub const WAITING: u8 = 6;
-    /// What was examined is not whole (`writ log verify`, `writ demo --once`).
+    /// What was examined is not whole (`writ log verify`, `writ demo --once`), or the server's log went back.
     pub const NOT_WHOLE: u8 = 7;
 }
 
 /// What is told of the statuses under `writ --help`.
 pub const STATUSES: &str = "Exit status: 0 done · 2 usage · 3 refused · 4 fault · 5 not signed in · 6 still waiting · \
-7 not whole (log verify, demo)";
+7 not whole (log verify, demo, a server whose log went back)";
 
 /// Why a command stops.
 #[derive(Debug)]

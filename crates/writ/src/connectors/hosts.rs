@@ -76,8 +76,10 @@ impl Hosts {
     }
 
     async fn reconcile(&self, wanted: &[Grant]) -> Result<(), Fault> {
+        // The head is read first: it is never of a later moment than the state that the orders follow from.
+        let head = self.engine.head();
         let (state, now) = (self.engine.state(), self.engine.now());
-        let mut round = self.orders.compare(&self.vault, &state, wanted, now).await.map_err(fault)?;
+        let mut round = self.orders.compare(&self.vault, &state, head, wanted, now).await.map_err(fault)?;
         if round.is_empty() {
             return Ok(());
         }

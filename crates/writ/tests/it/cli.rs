@@ -10,22 +10,27 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const WRIT: &str = env!("CARGO_BIN_EXE_writ");
+pub(crate) const WRIT: &str = env!("CARGO_BIN_EXE_writ");
 
 /// A server of the demo's, ended by its own process id when the test is over.
-struct Demo {
+pub(crate) struct Demo {
     child: Child,
-    dir: TempDir,
-    url: String,
+    pub(crate) dir: TempDir,
+    pub(crate) url: String,
 }
 
 impl Demo {
     fn start() -> Demo {
-        let dir = tempfile::tempdir().unwrap();
+        Demo::start_in(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// With further flags, beside what an earlier one left in a directory.
+    pub(crate) fn start_in(dir: TempDir, flags: &[&str]) -> Demo {
         let env = dir.path().join("demo.env");
         let child = Command::new(WRIT)
             .args(["demo", "--quiet", "--listen", "127.0.0.1:0", "--env-file"])
             .arg(&env)
+            .args(flags)
             .env("XDG_STATE_HOME", dir.path().join("demo"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -36,8 +41,35 @@ impl Demo {
         Demo { child, dir, url }
     }
 
+    /// Ends it as Ctrl-C does, and begins another one on the data that it kept.
+    pub(crate) fn again(mut self, data: &str, meanwhile: impl FnOnce()) -> Demo {
+        assert_eq!(end(&mut self.child), Some(0));
+        meanwhile();
+        let address = self.url.trim_start_matches("http://");
+        self.child = Command::new(WRIT)
+            .args(["demo", "--quiet", "--listen", address, "--data", data])
+            .env("XDG_STATE_HOME", self.dir.path().join("demo"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let served = wait_for(|| {
+            let said = self.code_of("ben");
+            (said.status == 0).then(|| said.json()["server"].clone())
+        });
+        assert_eq!(served, self.url);
+        self
+    }
+
+    /// What `writ demo code` says.
+    fn code_of(&self, word: &str) -> Said {
+        let mut command = Command::new(WRIT);
+        command.env("XDG_STATE_HOME", self.dir.path().join("demo")).args(["demo", "code", word, "--json"]);
+        Said::of(&command.output().unwrap())
+    }
+
     /// Somebody at a command line of their own.
-    fn person(&self, word: &'static str) -> Person<'_> {
+    pub(crate) fn person(&self, word: &'static str) -> Person<'_> {
         Person { demo: self, word }
     }
 }
@@ -66,48 +98,46 @@ fn wait_for<T>(mut get: impl FnMut() -> Option<T>) -> T {
     panic!("it did not come in 30 s");
 }
 
-struct Person<'a> {
+pub(crate) struct Person<'a> {
     demo: &'a Demo,
     word: &'static str,
 }
 
 /// How a command ended and what it said.
 #[derive(Debug)]
-struct Said {
-    status: i32,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
-    fn of(output: &Output) -> Said {
+    pub(crate) fn of(output: &Output) -> Said {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Said { status: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
     }
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 }
 
 impl Person<'_> {
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.demo.dir.path().join(self.word)
     }
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(WRIT);
         command.env_clear().env("XDG_STATE_HOME", self.state()).env("TZ", "Europe/Berlin").stdin(Stdio::null());
         command
     }
-    fn says(&self, words: &[&str]) -> Said {
+    pub(crate) fn says(&self, words: &[&str]) -> Said {
         Said::of(&self.command().args(words).output().unwrap())
     }
     fn code(&self) -> (String, String) {
-        let mut command = Command::new(WRIT);
-        command.env("XDG_STATE_HOME", self.demo.dir.path().join("demo")).args(["demo", "code", self.word, "--json"]);
-        let said = Said::of(&command.output().unwrap()).json();
+        let said = self.demo.code_of(self.word).json();
         (said["password"].as_str().unwrap().to_owned(), said["code"].as_str().unwrap().to_owned())
     }
-    fn signs_in(&self) -> Said {
+    pub(crate) fn signs_in(&self) -> Said {
         let (password, code) = self.code();
         let mut command = self.command();
         command.env("WRIT_PASSWORD", password).env("WRIT_OTP", code);
@@ -326,4 +356,58 @@ fn a_token_is_handed_to_a_script_and_dies_with_the_sign_in() {
     assert_eq!(status(token).json()["who"]["name"], "Ana Silva");
     assert_eq!(ana.says(&["logout"]).status, 0);
     assert_eq!(status(token).status, 5, "the token ended with the session it came from");
+}
+
+#[test]
+fn a_demo_that_was_kept_goes_on_where_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("northwind").to_str().unwrap().to_owned();
+    let demo = Demo::start_in(dir, &["--data", &data]);
+    let told = fs::read_to_string(demo.dir.path().join("demo.env")).unwrap();
+    let dana = told.lines().find_map(|line| line.strip_prefix("ADMIN_TOKEN=")).unwrap();
+    let assign = ["assign", "carla", "Reports Reader", "--for", "30d", "--because", "monthly figures", "--json"];
+    let mut command = Command::new(WRIT);
+    command.env("WRIT_TOKEN", dana).env("WRIT_SERVER", &demo.url).args(assign);
+    let assigned = Said::of(&command.output().unwrap());
+    assert_eq!(assigned.status, 0, "{assigned:?}");
+    let before = demo.person("carla").code().0;
+
+    let demo = demo.again(&data, || {});
+    let carla = demo.person("carla");
+    assert_eq!(carla.code().0, before, "the same password");
+    carla.signs_in();
+    let status = carla.says(&["status", "--json"]).json();
+    let eligible: Vec<_> = status["eligible"].as_array().unwrap().iter().map(|e| &e["role"]["name"]).collect();
+    assert_eq!(eligible, ["Reports Reader", "User Administrator"], "nothing was lost, nothing made twice");
+
+    // The codes of a demo that has ended are there as long as its data are.
+    let mut demo = demo;
+    end(&mut demo.child);
+    let none = demo.code_of("dana");
+    assert!(none.status == 2 && none.out.contains("No demo of yours runs here"), "{none:?}");
+    let kept = Command::new(WRIT).args(["demo", "code", "dana", "--json", "--data", &data]).output().unwrap();
+    assert_eq!(Said::of(&kept).json()["name"], "Dana Weiss");
+}
+
+#[test]
+fn a_demo_leaves_a_tenant_that_it_did_not_make_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let init = |words: &[&str]| Said::of(&Command::new(WRIT).args(words).stdin(Stdio::null()).output().unwrap());
+    let made = init(&[
+        "init",
+        "--data",
+        data,
+        "--name",
+        "Contoso",
+        "--admin",
+        "Kim",
+        "--account",
+        "kim@contoso.example",
+        "--json",
+    ]);
+    assert_eq!(made.status, 0, "{made:?}");
+    let said = init(&["demo", "--quiet", "--data", data, "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.status, 2, "{said:?}");
+    assert!(said.err.contains("no demo made") && said.err.contains("writ serve --data"), "{said:?}");
 }

@@ -16,5 +16,6 @@ mod noise;
 mod permissions;
 mod plainly;
 mod prolonging;
+mod restored;
 mod rules;
 mod throttling;

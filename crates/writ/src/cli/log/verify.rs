@@ -3,10 +3,10 @@
 //! Always: without a checkpoint given to compare with, the newest one that this user has seen is compared with, so
 //! that an older or forked copy does not pass for the log.
 
+use super::super::remembered::Remembered;
 use super::super::stop::Stop;
 use super::super::table::Accent;
 use super::super::terminal::Terminal;
-use super::remembered::Remembered;
 use super::{entries, grouped, read_key, read_small};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<(), Stop> {
     let remembered = terminal.env.state_dir().ok().map(|dir| Remembered::at(&dir));
     let checked = check(&args.file, key, seen, remembered.as_ref())?;
     if let Some(remembered) = &remembered {
-        remembered.keep(&checked.whole.key, &checked.whole.checkpoint)?;
+        remembered.keep(&checked.whole.key, &checked.whole.checkpoint, None)?;
     }
     let took = terminal.clock.now().since(began);
     if terminal.json {
@@ -99,7 +99,7 @@ fn recall(verifier: &Verifier, given: bool, remembered: Option<&Remembered>) -> 
             key.hash()
         )));
     }
-    Ok(kept)
+    Ok(kept.map(|memory| memory.signed))
 }
 
 /// The key itself, or a file with it.

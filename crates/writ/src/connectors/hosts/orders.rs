@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tokio::sync::watch;
 use writ_core::command::Intent;
 use writ_core::ids::{DeviceId, TenantId};
+use writ_core::log::Head;
 use writ_core::order::{End, GRANTS_MAX, GrantKey, Order, OrderGrant, SignedOrder, VERSION};
 use writ_core::plan::Grant;
 use writ_core::state::State;
@@ -63,6 +64,7 @@ impl Orders {
         &self,
         vault: &Vault,
         state: &State,
+        log: Head,
         wanted: &[Grant],
         now: Time,
     ) -> Result<Vec<Change>, VaultError> {
@@ -87,7 +89,7 @@ impl Orders {
                 .map(|g| Intent { assignment: g.activation, principal: g.principal, host: *host, absent_before: true })
                 .collect();
             changes.push(Change {
-                order: next(last, state.tenant, *host, state.epoch, grants, now),
+                order: next(last, (state.tenant, *host, state.epoch), log, grants, now),
                 expected: slot.map_or(Expected::Absent, |s| Expected::Version(s.version)),
                 fresh,
             });
@@ -136,14 +138,13 @@ fn row(host: DeviceId) -> Key {
 
 fn next(
     last: Option<&Order>,
-    tenant: TenantId,
-    host: DeviceId,
-    epoch: u64,
+    (tenant, host, epoch): (TenantId, DeviceId, u64),
+    log: Head,
     grants: Vec<OrderGrant>,
     now: Time,
 ) -> Order {
     let seq = last.filter(|o| o.epoch == epoch).map_or(1, |o| o.seq + 1);
-    Order { v: VERSION, tenant, host, epoch, seq, made_at: now, grants }
+    Order { v: VERSION, tenant, host, epoch, seq, made_at: now, log, grants }
 }
 
 /// One host's wanted set, in a stable order.

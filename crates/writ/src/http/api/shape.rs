@@ -382,3 +382,18 @@ pub struct TenantSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_min: Option<Span>,
 }
+
+/// `GET /writ/v1/log/checkpoint?since=…`: the newest checkpoint, and what joins it to the one the asker has seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Newest {
+    /// The signed note.
+    pub checkpoint: String,
+    /// The key it is signed with.
+    pub key: String,
+    /// How often restoring the server's data from a copy was put on record.
+    pub epoch: u64,
+    /// The consistency proof (RFC 6962) from `since` entries on, in hex; absent when the log is shorter, or when the
+    /// proof is not worked out yet and can be asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Vec<String>>,
+}
