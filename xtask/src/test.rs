@@ -18,8 +18,16 @@ const PACKAGES: &[Package] = &[
     Package { name: "openssh-server", is_there: || has("sshd"), why: "the sandbox host: logins that must survive" },
     Package { name: "openssh-client", is_there: || has("ssh-keygen"), why: "the sandbox host: somebody who logs in" },
     Package { name: "strace", is_there: || has("strace"), why: "the crash tests count the syncs behind each answer" },
+    Package {
+        name: "systemd-container",
+        is_there: || has("systemd-nspawn"),
+        why: "a host whose first process is systemd",
+    },
     Package { name: "python3-venv", is_there: python_makes_venvs, why: "Microsoft's Graph SDK, which is Python" },
 ];
+
+const NEEDS_ROOT: &str = "the sandbox host needs root, and no test is skipped: run this as root, in a virtual machine if \
+you like. The rules alone need nothing: cargo test -p writ-core";
 
 fn has(program: &str) -> bool {
     program::find(program).is_some()
@@ -30,15 +38,11 @@ fn python_makes_venvs() -> bool {
     quiet.is_ok_and(|ended| ended.status.success())
 }
 
-/// Installs what is missing, builds once, then runs every test, the demo's story and the SDKs' story.
+/// Installs what is missing, builds once, then runs every test, the demo's story, a host with systemd and the SDKs' story.
 pub(crate) fn run() -> Result<(), String> {
     install_missing()?;
     if !is_root() {
-        return Err(
-            "the sandbox host needs root, and no test is skipped: run this as root, in a virtual machine if you \
-                    like. The rules alone need nothing: cargo test -p writ-core"
-                .to_owned(),
-        );
+        return Err(NEEDS_ROOT.to_owned());
     }
     let cargo = program::cargo();
     program::run(&cargo, &["build", "--workspace", "--locked"], &[])?;
@@ -47,6 +51,9 @@ pub(crate) fn run() -> Result<(), String> {
     let tests = program::watch(&cargo, &whole, &[], |line| tally.add(line))?;
     let writ = program::root().join("target/debug/writ");
     let demo = program::run(&writ.to_string_lossy(), &["demo", "--once"], &[]);
+    let systemd = program::root().join("conformance/systemd/run.sh");
+    let (systemd, binary) = (systemd.to_string_lossy(), writ.to_string_lossy());
+    let systemd = program::watch("bash", &[&systemd, &binary], &[], |line| tally.add_plain(line))?;
     let clients = conformance::run(&writ, |line| tally.add_plain(line))?;
     if tally.ignored > 0 || tally.filtered > 0 {
         return Err(format!("{} tests ignored, {} filtered out: every test must run", tally.ignored, tally.filtered));
@@ -54,7 +61,7 @@ pub(crate) fn run() -> Result<(), String> {
     tally.count(demo.is_ok());
     println!("\ntests: {} passed, {} failed", tally.passed, tally.failed);
     demo?;
-    match tests && clients && tally.failed == 0 {
+    match tests && systemd && clients && tally.failed == 0 {
         true if tally.passed > 1 => Ok(()),
         true => Err("no test ran".to_owned()),
         false => Err("tests failed".to_owned()),
@@ -114,7 +121,8 @@ fn install_missing() -> Result<(), String> {
     }
     let by_hand = format!("apt-get update && apt-get install --yes --no-install-recommends {}", names.join(" "));
     if !is_root() || program::find("apt-get").is_none() {
-        return Err(format!("these tests need Debian packages that are not here. As root: {by_hand}"));
+        let root = if is_root() { String::new() } else { format!("\nThen: {NEEDS_ROOT}") };
+        return Err(format!("these tests need Debian packages that are not here. As root: {by_hand}{root}"));
     }
     let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
     program::run("apt-get", &["update", "--quiet"], &quiet)?;

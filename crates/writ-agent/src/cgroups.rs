@@ -74,6 +74,21 @@ impl Cgroups {
         file.lines().filter_map(|line| line.strip_prefix("0::")).any(|path| path.contains(&ours))
     }
 
+    /// The leaf of ours that a process is in, as `grant/session`.
+    pub fn leaf_of(pid: u32) -> Option<String> {
+        let ours = format!("/{FOLDER}/");
+        let file = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let path = file.lines().find_map(|line| line.strip_prefix("0::"))?;
+        let (_, below) = path.split_once(&ours)?;
+        (below.contains('/') && below != LEFT).then(|| below.to_owned())
+    }
+
+    /// The folder of a leaf, if it is there.
+    pub fn leaf(&self, below: &str) -> Option<PathBuf> {
+        let path = self.root.join(below);
+        path.join("cgroup.procs").exists().then_some(path)
+    }
+
     /// Hands everything that one grant's sessions run to another grant of the same account.
     pub fn adopt(&self, from: &str, to: &str) -> Result<(), String> {
         for _ in 0..TRIES_MAX {

@@ -149,6 +149,8 @@ impl Limits {
 pub struct PamSession {
     /// `open_session` or `close_session`.
     pub kind: String,
+    /// Which of PAM's services it is: `sudo`, `sudo-i`, `su`, …
+    pub service: String,
     /// The account that asked for the session.
     pub by: String,
 }
@@ -157,7 +159,7 @@ pub struct PamSession {
 #[expect(clippy::disallowed_methods, reason = "this file is where the environment is read")]
 pub fn pam_session() -> PamSession {
     let read = |name| std::env::var(name).unwrap_or_default();
-    PamSession { kind: read("PAM_TYPE"), by: read("PAM_RUSER") }
+    PamSession { kind: read("PAM_TYPE"), service: read("PAM_SERVICE"), by: read("PAM_RUSER") }
 }
 
 #[cfg(test)]

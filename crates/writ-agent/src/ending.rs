@@ -152,7 +152,7 @@ fn leaf_of_parents(all: &BTreeMap<u32, Process>, members: &BTreeMap<u32, String>
     String::new()
 }
 
-fn is_monitor(pid: u32) -> bool {
+pub(crate) fn is_monitor(pid: u32) -> bool {
     let path = processes::binary(pid);
     let shipped = ["/usr/", "/sbin/", "/bin/", "/lib/"].iter().any(|dir| path.starts_with(dir));
     shipped && !path.starts_with("/usr/local/") && MONITORS.contains(&processes::program(pid).as_str())

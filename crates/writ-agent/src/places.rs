@@ -1,5 +1,5 @@
 //! Every path on the host that the agent reads or writes, in one place.
-//! It never holds a path of somebody else's file that the agent would change, except PAM's two sudo services.
+//! It never holds a path of somebody else's file that the agent would change, except PAM's services for sudo and su.
 
 /// Where sudo reads drop-ins.
 pub const SUDOERS_DIR: &str = "/etc/sudoers.d";
@@ -15,6 +15,8 @@ pub const RUN_DIR: &str = "/run/writ-agent";
 pub const LOG_DIR: &str = "/var/log/writ-agent";
 /// PAM's services that sudo uses; the second only on some distributions.
 pub const PAM_SUDO: [&str; 2] = ["/etc/pam.d/sudo", "/etc/pam.d/sudo-i"];
+/// PAM's services for becoming somebody else out of an elevated session; the second only on some distributions.
+pub const PAM_SU: [&str; 2] = ["/etc/pam.d/su", "/etc/pam.d/su-l"];
 /// Local accounts.
 pub const PASSWD: &str = "/etc/passwd";
 /// Local groups.

@@ -1,23 +1,32 @@
-//! Elevated sessions: how a sudo session gets into the cgroup of its grant, through an optional PAM hook.
+//! Elevated sessions: how a sudo session gets into the cgroup of its grant, and stays there, through an optional PAM hook.
 //! The hook never refuses anything, and sudo works as before when it is missing, broken or removed.
+//!
+//! The hook stands last. `pam_systemd` gives a login session, and a cgroup, to whatever has none yet: called after us it
+//! would carry `sudo -i` off, and called before us by `su` it does. So the hook comes after it, and brings back what
+//! descends from an elevated session.
 //!
 //! Always: PAM's files get one line of ours and nothing else changes in them; taking it out restores them exactly.
 
 use crate::accounts::Passwd;
-use crate::cgroups::enter;
+use crate::cgroups::{Cgroups, enter};
 use crate::config::PamSession;
+use crate::ending::is_monitor;
 use crate::files;
-use crate::places::{PAM_SUDO, PASSWD, RUN_DIR};
+use crate::places::{PAM_SU, PAM_SUDO, PASSWD, RUN_DIR};
+use crate::processes;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What the line is found by.
 const MARK: &str = " pam-hook # Writ: elevated sessions by activation";
+/// How it ends in a file whose last line had no end before.
+const ENDED: &str = ", and the end of the line above";
 
-/// The line that calls this program when a session opens.
-fn line(program: &[String]) -> String {
-    format!("session optional pam_exec.so quiet seteuid {}{MARK}\n", program.join(" "))
+/// The file with the line that calls this program when a session opens.
+fn with(text: &str, program: &[String]) -> String {
+    let (break_before, ended) = if text.is_empty() || text.ends_with('\n') { ("", "") } else { ("\n", ENDED) };
+    format!("{text}{break_before}session optional pam_exec.so quiet seteuid {}{MARK}{ended}\n", program.join(" "))
 }
 
 /// Puts the hook into PAM's services for sudo. Returns whether there is one now; a host without such a service has none.
@@ -26,21 +35,20 @@ pub fn install(program: &[String]) -> Result<bool, String> {
         return Err(format!("PAM cannot call a program with such a path: {}", program.join(" ")));
     }
     let mut installed = false;
-    for path in PAM_SUDO.map(Path::new) {
+    for path in PAM_SUDO.into_iter().chain(PAM_SU).map(Path::new) {
         let Some((text, mode)) = read(path)? else { continue };
-        // First, not last: the file may not end with a line end, and taking the line out must restore it exactly.
-        let wanted = line(program) + &without(&text);
+        let wanted = with(&without(&text), program);
         if text != wanted {
             files::replace(path, wanted.as_bytes(), mode)?;
         }
-        installed = true;
+        installed |= PAM_SUDO.iter().any(|sudo| path == Path::new(sudo));
     }
     Ok(installed)
 }
 
 /// Takes the hook out again.
 pub fn uninstall() -> Result<(), String> {
-    for path in PAM_SUDO.map(Path::new) {
+    for path in PAM_SUDO.into_iter().chain(PAM_SU).map(Path::new) {
         if let Some((text, mode)) = read(path)?
             && without(&text) != text
         {
@@ -66,7 +74,15 @@ fn read(path: &Path) -> Result<Option<(String, u32)>, String> {
 }
 
 fn without(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| !line.contains(MARK)).collect()
+    let mut kept = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if !line.contains(MARK) {
+            kept.push_str(line);
+        } else if line.trim_end().ends_with(ENDED) && kept.ends_with('\n') {
+            kept.pop();
+        }
+    }
+    kept
 }
 
 /// Says where the sessions of a uid go from now on; `None`: nowhere special.
@@ -89,20 +105,51 @@ fn direction(uid: u32) -> PathBuf {
     Path::new(RUN_DIR).join("elevate").join(uid.to_string())
 }
 
-/// The hook itself: PAM has called us for a session that `sudo` opens. Puts sudo, our parent, into a leaf of its own in
-/// the cgroup that is named for the account; what sudo starts follows it there.
+/// The hook itself: PAM has called us for a session that `sudo` or `su` opens. Puts our parent, which is that program,
+/// into a leaf of its own in the cgroup that is named for the account, or else into the leaf of the elevated session
+/// that it descends from; what it starts follows it there.
 pub fn hook(session: &PamSession) -> Result<(), String> {
     if session.kind != "open_session" {
         return Ok(());
     }
+    let Some(caller) = rustix::process::getppid() else { return Ok(()) };
+    let caller = caller.as_raw_nonzero().get().unsigned_abs();
+    if let Some(place) = directed(session)? {
+        let leaf = place.join(format!("session-{caller}"));
+        fs::create_dir_all(&leaf).map_err(|e| format!("cannot make the cgroup {}: {e}", leaf.display()))?;
+        return enter(&leaf, caller);
+    }
+    match elevated_above(caller).zip(Cgroups::find()).and_then(|(below, cgroups)| cgroups.leaf(&below)) {
+        Some(leaf) => enter(&leaf, caller),
+        None => Ok(()),
+    }
+}
+
+/// Where sudo sessions of whoever calls go, if anywhere.
+fn directed(session: &PamSession) -> Result<Option<PathBuf>, String> {
+    if !session.service.starts_with("sudo") {
+        return Ok(None);
+    }
     let passwd = Passwd::parse(&fs::read_to_string(PASSWD).map_err(|e| format!("cannot read {PASSWD}: {e}"))?);
-    let Some(uid) = passwd.uid_of(&session.by) else { return Ok(()) };
-    let Ok(place) = fs::read_to_string(direction(uid)) else { return Ok(()) };
-    let Some(sudo) = rustix::process::getppid() else { return Ok(()) };
-    let sudo = sudo.as_raw_nonzero().get().unsigned_abs();
-    let leaf = Path::new(&place).join(format!("session-{sudo}"));
-    fs::create_dir_all(&leaf).map_err(|e| format!("cannot make the cgroup {}: {e}", leaf.display()))?;
-    enter(&leaf, sudo)
+    let Some(uid) = passwd.uid_of(&session.by) else { return Ok(None) };
+    Ok(fs::read_to_string(direction(uid)).ok().map(PathBuf::from))
+}
+
+/// The nearest leaf of ours that somebody above this process is in. The process itself may have been carried off. Whoever
+/// logs in through a monitor is a login of their own, also when the monitor was started in an elevated session.
+fn elevated_above(pid: u32) -> Option<String> {
+    let mut above = processes::read(pid)?.parent;
+    // No chain of parents is as long as this; a bound all the same.
+    for _ in 0..256 {
+        if above <= 1 || is_monitor(above) {
+            return None;
+        }
+        if let Some(leaf) = Cgroups::leaf_of(above) {
+            return Some(leaf);
+        }
+        above = processes::read(above)?.parent;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -113,9 +160,14 @@ mod tests {
     fn taking_the_hook_out_restores_the_file_exactly() {
         let program = ["/usr/bin/writ".to_owned(), "agent".to_owned()];
         for text in ["", "session required pam_unix.so", "#%PAM-1.0\n\nsession required pam_limits.so\n@include x\n"] {
-            let with = line(&program) + text;
-            assert_eq!(without(&with), text);
-            assert!(with.starts_with("session optional pam_exec.so quiet seteuid /usr/bin/writ agent pam-hook"));
+            let hooked = with(text, &program);
+            assert_eq!(without(&hooked), text);
+            assert_eq!(with(&without(&hooked), &program), hooked, "installed twice is installed once");
+            let last = hooked.lines().last().unwrap();
+            assert!(
+                last.starts_with("session optional pam_exec.so quiet seteuid /usr/bin/writ agent pam-hook"),
+                "{last}"
+            );
         }
     }
 }

@@ -27,12 +27,13 @@ impl Floor {
     }
 
     /// What time it is at least: the wall clock, or the latest moment seen and the time that has passed since. After
-    /// a reboot, what has passed is at least the time since the machine started.
+    /// a reboot, what has passed is at least the time since this system's first process was started: the machine
+    /// itself may have been running for days when a container on it starts anew.
     pub fn wall(&self, now: &Now) -> Time {
         let passed = if now.boot_id == self.boot_id {
             Span::from_millis(now.boot.millis() - self.boot.millis())
         } else {
-            now.boot
+            now.up
         };
         now.wall.max(self.wall + passed)
     }
@@ -84,7 +85,8 @@ mod tests {
     use writ_core::order::End;
 
     fn now(wall: i64, boot: i64, id: &str) -> Now {
-        Now { wall: Time::from_millis(wall), boot: Span::from_millis(boot), boot_id: id.into() }
+        let boot = Span::from_millis(boot);
+        Now { wall: Time::from_millis(wall), boot, up: boot, boot_id: id.into() }
     }
 
     fn grant(not_after: i64) -> OrderGrant {
@@ -119,6 +121,13 @@ mod tests {
         // The machine comes up believing it is 1970, and half an hour passes.
         assert_eq!(taken.left(&floor, &now(HOUR / 2, HOUR / 2, "b")).millis(), HOUR / 2);
         assert_eq!(taken.left(&floor, &now(HOUR, HOUR, "b")), Span::ZERO);
+    }
+
+    #[test]
+    fn a_container_that_starts_anew_on_an_old_machine_does_not_leap_ahead() {
+        let floor = Floor::at(&now(10 * HOUR, 500 * HOUR, "a"));
+        let again = Now { up: Span::from_seconds(5), ..now(10 * HOUR + 9_000, 500 * HOUR + 9_000, "b") };
+        assert_eq!(floor.wall(&again), again.wall);
     }
 
     #[test]
