@@ -124,6 +124,8 @@ fn is_careful(page: &Reply) {
     let policy = page.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe") && !policy.contains("script"));
     assert!(policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"));
+    // Under `no-referrer` browsers send `Origin: null` with a page's own form, and nobody could sign in.
+    assert_eq!(page.header("referrer-policy"), "same-origin");
     assert_eq!(page.header("cache-control"), "no-store");
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(!page.text.contains("<script") && !page.text.contains(" style=") && !page.text.contains("http://"));
