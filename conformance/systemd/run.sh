@@ -70,8 +70,9 @@ for start in 1 2; do
     mv "$root/var/lib/probe/err" "$base/err.$start"
 done
 grep -hE '^(ok|not ok) ' "$base/out.1" "$base/out.2"
-passed=$(grep -hcE '^ok ' "$base/out.1" "$base/out.2" | awk '{ sum += $1 } END { print sum }')
-failed=$(grep -hcE '^not ok ' "$base/out.1" "$base/out.2" | awk '{ sum += $1 } END { print sum }')
+count() { cat "$base/out.1" "$base/out.2" | grep -cE "^$1 " || true; }
+passed=$(count ok)
+failed=$(count "not ok")
 if ! grep -q '^done' "$base/out.1" || ! grep -q '^done' "$base/out.2"; then
     echo "not ok the probe came to its end"
     failed=$((failed + 1))

@@ -49,7 +49,7 @@ pub(super) fn run(common: &Common, args: &Args, approve: bool, terminal: &Termin
             if terminal.can_ask() {
                 terminal.say(&shown);
             }
-            terminal.ask(&format!("Why do you {word} it"), "--because \"…\"")?
+            terminal.ask(&format!("Your reason to {word} it"), "--because \"…\"")?
         }
     };
     let result = if approve { "Approve" } else { "Deny" };

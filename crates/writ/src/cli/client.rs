@@ -162,9 +162,8 @@ impl Client {
             ));
         };
         let (tenant, token) = (session.tenant.clone(), session.access_token.clone());
-        let claims = context.map(|name| {
-            serde_json::json!({"access_token": {"acrs": {"essential": true, "value": name}}}).to_string()
-        });
+        let claims = context
+            .map(|name| serde_json::json!({"access_token": {"acrs": {"essential": true, "value": name}}}).to_string());
         let mut form = vec![("grant_type", "urn:writ:params:grant:step-up"), ("access_token", &*token), ("otp", otp)];
         form.extend(claims.as_deref().map(|claims| ("claims", claims)));
         let tokens = self.token(&tenant, &form)?;
@@ -382,12 +381,23 @@ fn untrusted(why: &dyn std::fmt::Display) -> String {
     format!("its certificate is not trusted ({why}); for a certificate or an authority of your own add --ca FILE")
 }
 
+fn no_tls(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidMessage(_)))
+}
+
+fn speaks_no_tls() -> String {
+    "what answers there speaks no TLS; if it is on this machine, its address may begin with http://".to_owned()
+}
+
 /// A connection that did not come about, with what to look at.
 fn unreachable(server: &str, error: &ureq::Error) -> Stop {
     let why = match error {
         ureq::Error::Timeout(_) => "it does not answer in time".into(),
         ureq::Error::HostNotFound => "its name is not known here".into(),
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => "nothing listens there".into(),
+        ureq::Error::Rustls(rustls::Error::InvalidMessage(_)) => speaks_no_tls(),
+        ureq::Error::Io(e) if no_tls(e) => speaks_no_tls(),
         ureq::Error::Rustls(e) => untrusted(e),
         ureq::Error::Io(e) if e.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => untrusted(e),
         other => other.to_string(),

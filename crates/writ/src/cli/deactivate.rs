@@ -62,8 +62,10 @@ pub(super) fn switched_on<'a>(
     match matching.as_slice() {
         [one] => Ok(one),
         [] => {
-            let what = role.map_or("no role".to_owned(), |role| format!("not {}", role.name));
-            Err(Stop::Usage(format!("You have switched on {what}; what you hold is in: writ status")))
+            let what = role.map_or("nothing that you switched on".to_owned(), |role| {
+                format!("no {} that you switched on", role.name)
+            });
+            Err(Stop::Usage(format!("You hold {what}. What you hold is in: writ status")))
         }
         several => {
             let names: Vec<String> =

@@ -76,7 +76,14 @@ pub(super) fn on(scope: &Called) -> String {
 /// What to say when the text means several things or none.
 fn unclear(typed: &str, what: &str, found: &[String], count: usize) -> String {
     if found.is_empty() {
-        return format!("No {what} is called \"{typed}\".");
+        let list = match what {
+            "role" => " All of them: writ roles --all",
+            "request" => " What waits: writ status",
+            "user" => " All of them: writ user list",
+            "host" => " All of them: writ host list",
+            _ => "",
+        };
+        return format!("No {what} is called \"{typed}\".{list}");
     }
     let more = count.saturating_sub(found.len());
     let more = if more > 0 { format!(", or {more} more") } else { String::new() };
@@ -91,6 +98,6 @@ mod tests {
     fn two_meanings_are_both_told() {
         let found = ["Global Administrator".to_owned(), "Groups Administrator".to_owned()];
         assert_eq!(unclear("ga", "role", &found, 2), "\"ga\" could be Global Administrator or Groups Administrator.");
-        assert_eq!(unclear("xx", "role", &[], 0), "No role is called \"xx\".");
+        assert_eq!(unclear("xx", "role", &[], 0), "No role is called \"xx\". All of them: writ roles --all");
     }
 }

@@ -129,8 +129,11 @@ impl Cell {
     }
 }
 
-/// Rows under each other, columns aligned, two spaces before and between. The last column takes what is left and is
-/// broken into further lines rather than cut; the others are cut. A no-break space is kept together, and printed as a
+/// Narrower than this a table that does not fit is no table: its cells stand under each other.
+const STACKED: usize = 64;
+
+/// Rows under each other, columns aligned, two spaces before and between. The last column takes what is left; what does
+/// not fit goes on below, and nothing is left out but the end of a single word that is too long. A no-break space is kept together, and printed as a
 /// plain one, so that a command can be copied.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -189,41 +192,65 @@ impl Table {
         let shown: Vec<usize> = (0..count).filter(|n| widths[*n] > 0).collect();
         let Some(last) = shown.last().copied() else { return String::new() };
         let fixed = |widths: &[usize]| shown.iter().filter(|n| **n != last).map(|n| widths[*n] + 2).sum::<usize>() + 2;
-        while fixed(&widths) + widths[last].min(24) > look.width {
+        let tight = |widths: &[usize]| fixed(widths) + widths[last].min(24) > look.width;
+        if look.width < STACKED && tight(&widths) {
+            return self.stacked(look);
+        }
+        while tight(&widths) {
             let Some(widest) = shown.iter().copied().filter(|n| *n != last).max_by_key(|n| widths[*n]) else { break };
             if widths[widest] <= 8 {
                 break;
             }
             widths[widest] -= 1;
         }
-        let room = look.width.saturating_sub(fixed(&widths)).max(16);
+        widths[last] = look.width.saturating_sub(fixed(&widths)).max(16);
         let mut out = String::new();
         for row in &self.rows {
             if let Row::Heading(text) = row {
                 let _ = writeln!(out, "{}", look.paint(Accent::Strong, text));
                 continue;
             }
-            let mut line = String::from("  ");
-            for n in shown.iter().copied().filter(|n| *n != last) {
-                let text = row.cell(n).map_or(String::new(), |cell| cut(&cell.text, widths[n]));
-                let padded = pad("", (widths[n] + 2).saturating_sub(columns(&text)));
-                line.push_str(&painted(look, row.cell(n), &text));
-                line.push_str(&padded);
-            }
-            let text = row.cell(last).map_or("", |cell| cell.text.as_str());
-            for (n, part) in wrap(text, room).iter().enumerate() {
-                if n > 0 {
-                    out.push_str(line.trim_end());
-                    out.push('\n');
-                    line = " ".repeat(fixed(&widths));
+            let cells: Vec<Vec<String>> = shown.iter().map(|n| broken(row.cell(*n), widths[*n], *n == last)).collect();
+            for at in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
+                let mut line = String::from("  ");
+                for (n, parts) in shown.iter().zip(&cells) {
+                    let text = parts.get(at).map_or("", String::as_str);
+                    line.push_str(&painted(look, row.cell(*n), text));
+                    line.push_str(&pad("", (widths[*n] + 2).saturating_sub(columns(text))));
                 }
-                line.push_str(&painted(look, row.cell(last), part));
+                out.push_str(line.trim_end());
+                out.push('\n');
             }
-            out.push_str(line.trim_end());
-            out.push('\n');
         }
         out.replace('\u{a0}', " ")
     }
+
+    /// For a terminal too narrow for columns: each row's first cell, and the others below it.
+    fn stacked(&self, look: Look) -> String {
+        let mut out = String::new();
+        for row in &self.rows {
+            let cells = match row {
+                Row::Heading(text) => {
+                    let _ = writeln!(out, "{}", look.paint(Accent::Strong, text));
+                    continue;
+                }
+                Row::Cells(cells) => cells,
+            };
+            for (n, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.text.is_empty()) {
+                let indent = if n == 0 { 2 } else { 4 };
+                for part in broken(Some(cell), look.width.saturating_sub(indent).max(16), false) {
+                    let _ = writeln!(out, "{}{}", " ".repeat(indent), painted(look, Some(cell), &part));
+                }
+            }
+        }
+        out.replace('\u{a0}', " ")
+    }
+}
+
+/// A cell in lines of at most this many columns. A word that is longer is cut, unless it may be something to copy.
+fn broken(cell: Option<&Cell>, width: usize, whole_words: bool) -> Vec<String> {
+    let lines = wrap(cell.map_or("", |cell| cell.text.as_str()), width);
+    if whole_words { lines } else { lines.iter().map(|line| cut(line, width)).collect() }
 }
 
 fn painted(look: Look, cell: Option<&Cell>, text: &str) -> String {
@@ -271,6 +298,30 @@ mod tests {
         table.row(["x".repeat(90).into(), "y".repeat(50).into(), "word ".repeat(30).into()]);
         let told = table.told(Look { width: 80, colour: false });
         assert!(told.lines().all(|line| columns(line) <= 80), "{told}");
+    }
+
+    #[test]
+    fn nothing_is_left_out_where_there_is_little_room() {
+        let mut table = Table::new();
+        table.heading("ACTIVE");
+        table.row([
+            "Device Administrators".into(),
+            "tenant".into(),
+            "ends in 05:00 (18:01)".into(),
+            "effective on 1 of 1 hosts".into(),
+        ]);
+        insta::assert_snapshot!(table.told(Look { width: 70, colour: false }), @r"
+        ACTIVE
+          Device            tenant  ends in 05:00     effective on 1 of 1
+          Administrators            (18:01)           hosts
+        ");
+        insta::assert_snapshot!(table.told(Look { width: 44, colour: false }), @r"
+        ACTIVE
+          Device Administrators
+            tenant
+            ends in 05:00 (18:01)
+            effective on 1 of 1 hosts
+        ");
     }
 
     #[test]

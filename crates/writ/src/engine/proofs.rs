@@ -125,7 +125,7 @@ mod tests {
                 frontier.append(entry.leaf());
                 heads.push(frontier.head());
             }
-            store.append(before, frontier.head(), &entries, "note").await.unwrap();
+            store.append(before, frontier.head(), &entries, "note").unwrap();
         }
         (store, heads)
     }

@@ -363,7 +363,11 @@ async fn a_claims_challenge_is_answered_with_a_proof_and_only_with_one() {
     let silent = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("claims", asked)];
     assert_eq!(door.token(&silent).await.json()["error"], "interaction_required");
     let next = door.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await.json();
-    assert_eq!(claims_of(&next["access_token"])["acrs"], Json::Null, "the refresh token was not used up; no proof came with it");
+    assert_eq!(
+        claims_of(&next["access_token"])["acrs"],
+        Json::Null,
+        "the refresh token was not used up; no proof came with it"
+    );
 
     let code = door.fresh_code(&phone);
     let (token, c2) = (next["access_token"].as_str().unwrap(), asked.replace("c1", "c2"));
