@@ -35,6 +35,9 @@ fn kind(command: &Command) -> &'static str {
         C::AddToUnit { .. } => "AddToUnit", C::RemoveFromUnit { .. } => "RemoveFromUnit",
         C::CreateRole { .. } => "CreateRole", C::UpdateRole { .. } => "UpdateRole", C::DeleteRole { .. } => "DeleteRole",
         C::Assign { .. } => "Assign", C::Reassign { .. } => "Reassign", C::Remove { .. } => "Remove",
+        C::Prolong { .. } => "Prolong", C::AskToProlong { .. } => "AskToProlong",
+        C::ExtendActivation { .. } => "ExtendActivation", C::AssignPlainly { .. } => "AssignPlainly",
+        C::TakePlainly { .. } => "TakePlainly",
         C::RequestActivation { .. } => "RequestActivation", C::Deactivate { .. } => "Deactivate",
         C::CancelRequest { .. } => "CancelRequest", C::DecideRequest { .. } => "DecideRequest",
         C::ChangeRules { .. } => "ChangeRules", C::ChangeSettings { .. } => "ChangeSettings",
@@ -52,7 +55,7 @@ fn kind(command: &Command) -> &'static str {
 }
 
 /// How many kinds there are, and so how many recipes.
-const KINDS: u8 = 53;
+const KINDS: u8 = 58;
 
 /// One step: what, by whom, about what, and how much time passes first.
 #[derive(Clone, Debug)]
@@ -272,7 +275,8 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
         }
         24 => {
             let a = pick(&running, step.whom)?;
-            (caller(a.principal), Command::Deactivate { principal: a.principal, target: a.target, reason })
+            let by = if step.which.is_multiple_of(5) { anybody } else { a.principal };
+            (caller(by), Command::Deactivate { principal: a.principal, target: a.target, reason })
         }
         25 => {
             let r = pick(&open, step.whom).or(pick(&requests, step.whom))?;
@@ -423,6 +427,30 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
         }
         51 => (admin, Command::CreateDisabledUser(new(n))),
         52 => (admin, Command::EndSessions { principal: user }),
+        53 | 54 => {
+            let more = if step.which.is_multiple_of(3) { More::Renewal } else { More::Extension };
+            let ran_out: Vec<_> = s.state.expired.keys().copied().collect();
+            let (sort, principal, target, old) = match (more, pick(&ran_out, step.whom), pick(&held, step.whom)) {
+                (More::Renewal, Some((principal, sort, target)), _) => (sort, principal, target, s.now),
+                (_, _, Some(e)) => (Sort::Eligibility, e.principal, e.target, e.ends.unwrap_or(s.now)),
+                _ => return None,
+            };
+            let expiration = Expiration::At(old + Span::from_minutes(u32::from(step.who) + 6));
+            if step.what == 53 {
+                (admin, Command::Prolong { more, sort, principal, target, start, expiration, reason, ticket })
+            } else {
+                let by = if step.which.is_multiple_of(7) { caller(anybody) } else { caller(principal) };
+                (by, Command::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket })
+            }
+        }
+        55 => {
+            let a = pick(&running, step.whom)?;
+            let (principal, target, start) = (a.principal, a.target, None);
+            let expiration = Expiration::At(a.ends? + Span::from_minutes(u32::from(step.who % 60) + 1));
+            (caller(principal), Command::ExtendActivation { principal, target, start, expiration, reason, ticket })
+        }
+        56 => (admin, Command::AssignPlainly { principal, target }),
+        57 => (admin, Command::TakePlainly { assignment: pick(&running, step.whom).or(pick(&standing, step.whom))?.id }),
         _ => {
             let days = if step.who.is_multiple_of(2) { 31 } else { 1 };
             let by = if step.which.is_multiple_of(3) { caller(anybody) } else { server };

@@ -225,6 +225,9 @@ pub(super) fn check(s: &Story) -> Result<(), TestCaseError> {
                 // Law 4: no role here is ever without these rules.
                 prop_assert!(ask.reason.is_some() && ask.ticket.is_some() && ask.mfa.is_some());
             }
+            Event::RoleDefined { role, rules: choice } => {
+                rules.insert(role.id, crate::rules::Rules::default_for(role, *choice));
+            }
             Event::RulesChanged { role, changes } => {
                 for change in changes {
                     rules.get_mut(role).expect("a role's rules").change(change);
