@@ -6,6 +6,7 @@
 use crate::directory::{Account, Drift};
 use crate::ids::*;
 pub use crate::log::entry::Via;
+use crate::personal::Personal;
 use crate::rules::{RuleChange, RuleChoice};
 use crate::scope::Target;
 use crate::time::{Span, Time};
@@ -300,7 +301,7 @@ pub enum Command {
     ChangeSettings { name: Option<String>, span_min: Option<Span>, age_min: Option<Span> },
 
     /// Records a sign-in or a failed one; repeats arrive aggregated.
-    NoteSignIn { principal: Option<PrincipalId>, outcome: SignIn, methods: Vec<Method>, count: u32 },
+    NoteSignIn(SignInNote),
     /// Issues a single-use code that binds somebody's first factor.
     IssueCode { principal: PrincipalId, code: CredentialId, expires: Time },
     /// Uses a single-use code up: both factors that were chosen with it are bound, and the ones before go.
@@ -349,6 +350,41 @@ pub enum Command {
     EndEligibility { eligibility: EligibilityId },
     /// Time: requests that ended more than 30 days ago leave the live state.
     ForgetRequests { before: Time },
+}
+
+/// What is known of a sign-in, or of several that failed alike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignInNote {
+    /// As whom; `None` for a name that nobody has, which is never kept: it may be a password.
+    pub principal: Option<PrincipalId>,
+    /// How it went.
+    pub outcome: SignIn,
+    /// What was wrong, if something was.
+    pub wrong: Option<Wrong>,
+    /// What was shown.
+    pub methods: Vec<Method>,
+    /// How often.
+    pub count: u32,
+    /// What the program called itself.
+    pub client: Option<String>,
+    /// Where failed ones came from, the first few addresses; a sign-in that succeeded has its own in the envelope.
+    pub from: Vec<(String, u32)>,
+}
+
+/// What was wrong with a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrong {
+    /// Nobody has this name.
+    Name,
+    /// The password, or there is none.
+    Password,
+    /// The one-time code, after a right password or in a session.
+    Code,
+    /// The emergency secret.
+    Secret,
+    /// Nothing, but the account is disabled.
+    Disabled,
 }
 
 /// How a sign-in went.
@@ -438,8 +474,8 @@ pub enum Effect {
     Intended,
     /// In force: a probe on the host has shown it.
     Effective,
-    /// The host does not give it; why, in a sentence.
-    Refused(String),
+    /// The host does not give it; why, in a sentence about whose right it is.
+    Refused(Personal),
     /// Gone again, its elevated sessions too.
     Gone,
 }

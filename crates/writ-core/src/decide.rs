@@ -37,6 +37,7 @@ pub(crate) use activation::eligibility_for;
 pub use approval::{approvers_of, may_decide, who_could_approve};
 pub use assignment::stopped_by_removal;
 pub use groups::protected;
+pub use identity::ADDRESSES_MAX;
 
 /// How many refused asks of one principal are recorded within [`REFUSALS_WINDOW`]; further ones leave no entry.
 pub const REFUSALS_MAX: u32 = 20;
@@ -218,7 +219,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::CancelRequest { request } => approval::cancel(state, cx, *request),
         C::DecideRequest { request, stage, approve, reason } => approval::decide_request(state, cx, *request, *stage, *approve, reason.as_deref()),
         C::ChangeRules { role, changes } => rules::change(state, cx, *role, changes),
-        C::NoteSignIn { principal, outcome, methods, count } => identity::note(cx, *principal, *outcome, methods, *count),
+        C::NoteSignIn(note) => identity::note(cx, note),
         C::IssueCode { principal, code, expires } => identity::issue_code(state, cx, *principal, *code, *expires),
         C::UseCode { principal, code, password, totp } => identity::use_code(state, cx, *principal, *code, *password, *totp),
         C::BindCredential { principal, method, bound, replaces } => identity::bind(state, cx, *principal, *method, *bound, *replaces),

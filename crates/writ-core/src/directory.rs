@@ -4,7 +4,7 @@
 //! Always: a user belongs to exactly one person; a group never contains itself, however deep.
 
 use crate::ids::{DeviceId, PersonId, PrincipalId, UnitId};
-use crate::personal::Personal;
+use crate::personal::{Passage, Personal};
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -120,14 +120,32 @@ pub struct Host {
     /// When it was enrolled.
     pub enrolled: Time,
     /// The local accounts it last reported: names with uid 1000 and above.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<LocalAccount>,
     /// Hand-made grants it last reported; never deleted by Writ.
-    pub drift: Vec<Drift>,
+    pub drift: Vec<StrayGrant>,
     /// When its last report that changed something came.
     pub reported: Option<Time>,
 }
 
-/// A local account on a host.
+/// A local account on a host, on record: about the person's principal that has it, or about the host if nobody known has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalAccount {
+    /// The account's name.
+    pub name: Personal,
+    /// Its uid.
+    pub uid: u32,
+}
+
+/// A right on a host that Writ did not give, on record: account names are about whoever has them, all else about the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrayGrant {
+    /// Where it stands, such as `/etc/sudoers.d/local:3`.
+    pub place: Passage,
+    /// What it says.
+    pub text: Passage,
+}
+
+/// A local account, as the host says it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Account {
     /// The account's name.
@@ -136,7 +154,7 @@ pub struct Account {
     pub uid: u32,
 }
 
-/// A right on a host that Writ did not give.
+/// A right that Writ did not give, as the host says it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Drift {
     /// Where it stands, such as `/etc/sudoers.d/local:3`.

@@ -4,8 +4,8 @@
 //! Always: a kind never changes its meaning; a new shape is a new version with an upcaster. Texts about people are
 //! `Personal`, so that they can be erased.
 
-use crate::command::{Expiration, Intent, Method, Outcome, Place, Removal, SignIn, Sort};
-use crate::directory::{Account, Drift};
+use crate::command::{Expiration, Intent, Method, Outcome, Place, Removal, SignIn, Sort, Wrong};
+use crate::directory::{LocalAccount, StrayGrant};
 use crate::ids::*;
 use crate::personal::Personal;
 use crate::role::Role;
@@ -72,6 +72,15 @@ pub enum Action {
     SelfRenew,
 }
 
+/// Where failed sign-ins came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The address; about the account, or about nobody (the id of zeros) when no account has the name that was typed.
+    pub address: Personal,
+    /// How many of them.
+    pub count: u32,
+}
+
 /// Why something ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,6 +103,53 @@ pub enum Why {
     RoleGone,
     /// The unit it was held in is gone.
     ScopeGone,
+}
+
+/// Why a request could not be carried out when its time came. Words of ours only: nothing about anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The account is disabled or gone.
+    Disabled,
+    /// The eligibility it was asked from is gone.
+    EligibilityGone,
+    /// The role is gone, or disabled.
+    RoleGone,
+    /// The role is active already.
+    ActiveAlready,
+    /// Its end has passed.
+    EndPassed,
+    /// It ends later already.
+    EndsLater,
+    /// It has ended.
+    Over,
+    /// It is there already.
+    ThereAlready,
+    /// It ended too long ago, or its new end has passed.
+    TooLate,
+    /// What was to be extended is gone.
+    NothingToExtend,
+    /// The rules or the eligibility allow no later end now.
+    NoLaterEnd,
+}
+
+impl Failure {
+    /// For people.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Failure::Disabled => "the account is disabled",
+            Failure::EligibilityGone => "the eligibility it was asked from is gone",
+            Failure::RoleGone => "the role is gone or disabled",
+            Failure::ActiveAlready => "the role is active already",
+            Failure::EndPassed => "its end has passed",
+            Failure::EndsLater => "it ends later already",
+            Failure::Over => "it has ended",
+            Failure::ThereAlready => "it is there already",
+            Failure::TooLate => "it ended too long ago, or its new end has passed",
+            Failure::NothingToExtend => "what was to be extended is gone",
+            Failure::NoLaterEnd => "the rules or the eligibility allow no later end now",
+        }
+    }
 }
 
 macro_rules! events {
@@ -270,13 +326,13 @@ events! {
     /// A request waited too long.
     RequestTimedOut = "request_timed_out" { request: RequestId }
     /// A request could not be carried out when its time came.
-    RequestFailed = "request_failed" { request: RequestId, why: String }
+    RequestFailed = "request_failed" { request: RequestId, why: Failure }
     /// Requests that had long ended left the live state.
     RequestsForgotten = "requests_forgotten" { before: Time }
     /// Somebody asked for what they may not have.
     AskRefused = "ask_refused" { by: PrincipalId, action: Action, subject: PrincipalId, target: Target, broken: Vec<String> }
     /// Somebody signed in, or failed to.
-    SignInNoted = "sign_in_noted" { principal: Option<PrincipalId>, outcome: SignIn, methods: Vec<Method>, count: u32 }
+    SignInNoted = "sign_in_noted" { principal: Option<PrincipalId>, outcome: SignIn, wrong: Option<Wrong>, methods: Vec<Method>, count: u32, client: Option<Personal>, from: Vec<Source> }
     /// A code was issued that binds somebody's first factor.
     CodeIssued = "code_issued" { principal: PrincipalId, code: CredentialId, expires: Time }
     /// Somebody bound a credential.
@@ -294,7 +350,7 @@ events! {
     /// A host was removed.
     HostRemoved = "host_removed" { host: DeviceId }
     /// A host said which accounts it has, and which grants Writ did not make.
-    HostReported = "host_reported" { host: DeviceId, accounts: Vec<Account>, drift: Vec<Drift> }
+    HostReported = "host_reported" { host: DeviceId, accounts: Vec<LocalAccount>, drift: Vec<StrayGrant> }
     /// A person's local account was set, or the override taken back.
     AccountMapped = "account_mapped" { person: PersonId, place: Place, account: Option<Personal> }
     /// How local accounts are named somewhere was set, or the rule taken back.

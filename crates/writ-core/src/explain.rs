@@ -87,7 +87,11 @@ pub fn explain(state: &State, principal: PrincipalId, target: Target, mfa: Optio
         state.held_by(principal).assignments.iter().find(|a| a.target == target && a.activated() && a.in_window(now));
     if let Some(a) = active {
         let until = a.ends.map_or(String::new(), |t| format!(" until {t}"));
-        say(Mark::Unmet, "already active", format!("{role} is active{until}; for more time: writ extend; to give it back: writ deactivate"));
+        say(
+            Mark::Unmet,
+            "already active",
+            format!("{role} is active{until}; for more time: writ extend; to give it back: writ deactivate"),
+        );
     }
     if let Some(r) = state.open_of(principal).find(|r| r.ask.target == target && r.ask.action == Action::SelfActivate) {
         let id = r.ask.request;

@@ -6,6 +6,7 @@
 
 use crate::ids::PrincipalId;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,35 @@ impl Personal {
     pub fn erase(&mut self, about: PrincipalId) {
         if self.about == about {
             self.text = None;
+        }
+    }
+}
+
+/// A text about several: each part says whom it is about, and goes when that one's data are erased.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Passage(Vec<Personal>);
+
+impl Passage {
+    /// Made of these parts, in this order.
+    pub fn new(parts: Vec<Personal>) -> Self {
+        Self(parts)
+    }
+
+    /// The whole text, with a mark for what was erased.
+    pub fn shown(&self) -> String {
+        self.0.iter().map(Personal::shown).collect()
+    }
+
+    /// Whether any part is about this principal.
+    pub fn is_about(&self, about: PrincipalId) -> bool {
+        self.0.iter().any(|part| part.about() == about)
+    }
+
+    /// Forgets the parts that are about this principal.
+    pub fn erase(&mut self, about: PrincipalId) {
+        for part in &mut self.0 {
+            part.erase(about);
         }
     }
 }

@@ -146,7 +146,7 @@ pub fn account_on(state: &State, principal: PrincipalId, host: DeviceId) -> Resu
         return Err(NoAccount::Shared(name));
     }
     let known = state.hosts.get(&host).filter(|h| h.reported.is_some());
-    if known.is_some_and(|h| !h.accounts.iter().any(|a| a.name == name && a.uid >= 1000)) {
+    if known.is_some_and(|h| !h.accounts.iter().any(|a| a.name.text() == Some(name.as_str()) && a.uid >= 1000)) {
         return Err(NoAccount::Missing(name));
     }
     Ok(name)
@@ -193,6 +193,25 @@ pub fn mapped_to_another(state: &State, name: &str, person: PersonId) -> bool {
     state.account_names.range(first..).take_while(|(n, _)| *n == name).any(|(_, p)| *p != person)
 }
 
+/// Whose local account has this name, in any case: the principal that gives the person this name.
+pub fn whose(state: &State, name: &str) -> Option<PrincipalId> {
+    let name = name.to_lowercase();
+    let first = (name.clone(), PersonId::from_u128(0));
+    let (_, person) = state.account_names.range(first..).next().filter(|(n, _)| *n == name)?;
+    let from = (*person, Place::Host(DeviceId::from_u128(0)));
+    let mut mapped = state.accounts.range(from..).take_while(|((p, _), _)| p == person).map(|(_, account)| account);
+    if let Some(by_hand) = mapped.find(|a| a.text().is_some_and(|text| text.to_lowercase() == name)) {
+        return Some(by_hand.about());
+    }
+    let users = state.persons.get(person)?;
+    let gives = |id: &&PrincipalId| {
+        let upn = state.principals.get(*id).and_then(|p| p.user()?.upn.text());
+        let local = upn.and_then(|upn| upn.split('@').next()).unwrap_or("").to_lowercase();
+        local == name || state.account_rules.values().any(|rule| rule.replace("{local}", &local) == name)
+    };
+    users.iter().find(gives).or_else(|| users.get_min()).copied()
+}
+
 /// Where an assignment is in force: on how many hosts of how many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -211,7 +230,7 @@ pub fn reach(state: &State, a: &Arc<Assignment>, now: Time) -> Reach {
         reach.wanted += 1;
         match state.effects.get(&(a.id, grant.principal, grant.host)) {
             Some(Effect::Effective) => reach.effective += 1,
-            Some(Effect::Refused(why)) => reach.refused.push((grant.host, why.clone())),
+            Some(Effect::Refused(why)) => reach.refused.push((grant.host, why.shown().into())),
             _ => {}
         }
     }

@@ -97,6 +97,8 @@ pub struct State {
     pub credentials: OrdMap<CredentialId, Credential>,
     /// Single-use codes that have not been used.
     pub codes: OrdMap<CredentialId, Code>,
+    /// When each emergency account was last signed in to, or got a new secret.
+    pub emergency_used: OrdMap<PrincipalId, Time>,
     /// Refused asks lately recorded, so that the record stays bounded.
     pub refused: OrdMap<PrincipalId, (Time, u32)>,
     /// The epoch of orders to hosts.
@@ -374,6 +376,7 @@ impl State {
             effects: OrdMap::new(),
             credentials: OrdMap::new(),
             codes: OrdMap::new(),
+            emergency_used: OrdMap::new(),
             refused: OrdMap::new(),
             epoch: 1,
             unsatisfiable: OrdSet::new(),

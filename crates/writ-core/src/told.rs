@@ -3,8 +3,8 @@
 //!
 //! Always: one event, one sentence; erased texts are shown as erased.
 
-use crate::command::{Effect, Method, SignIn, Sort};
-use crate::event::{Action, Ask, Event, Why};
+use crate::command::{Effect, Method, SignIn, Sort, Wrong};
+use crate::event::{Action, Ask, Event, Source, Why};
 use crate::ids::*;
 use crate::personal::Personal;
 use crate::scope::{Scope, Target};
@@ -169,7 +169,7 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
         }
         Event::RequestFailed { request, why } => {
             let (who, what, _) = t.request(None, *request);
-            format!("{who}'s request for {what} could not be carried out: {why}")
+            format!("{who}'s request for {what} could not be carried out: {}", why.told())
         }
         Event::RequestsForgotten { before } => {
             format!("requests that ended before {} left the live state", when(*before))
@@ -184,15 +184,21 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
             let words: Vec<&str> = broken.iter().map(|rule| rule_word(rule)).collect();
             format!("{verb}: {}", words.join(", "))
         }
-        Event::SignInNoted { principal, outcome, methods, count } => {
+        Event::SignInNoted { principal, outcome, wrong, methods, count, from, .. } => {
             let who = principal.map_or_else(|| "somebody unknown".to_string(), |p| t.name(p));
             let how: Vec<&str> = methods.iter().map(|m| method(*m)).collect();
             let how = if how.is_empty() { String::new() } else { format!(" with {}", how.join(" and ")) };
             let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
             match outcome {
+                SignIn::Succeeded if principal.is_some_and(|p| t.is_emergency(p)) => {
+                    format!("the emergency account {who} was used: signed in{how}")
+                }
                 SignIn::Succeeded => format!("{who} signed in{how}{times}"),
-                SignIn::Failed => format!("a sign-in as {who} failed{how}{times}"),
-                SignIn::Throttled => format!("sign-ins as {who} were made to wait{times}"),
+                SignIn::Failed => {
+                    let wrong = wrong.map_or(String::new(), |w| format!(": {}", wrong_word(w)));
+                    format!("a sign-in as {who} failed{how}{}{times}{wrong}", came_from(from, *count))
+                }
+                SignIn::Throttled => format!("sign-ins as {who} were made to wait{}{times}", came_from(from, *count)),
                 SignIn::SteppedUp => format!("{who} proved a second factor{how}{times}"),
                 SignIn::SignedOut => format!("{who} signed out"),
                 SignIn::RefreshReused => format!("a used refresh token of {who} came back; its session was ended"),
@@ -238,7 +244,7 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                     let what = match &r.result {
                         Effect::Intended => "is ordered".to_string(),
                         Effect::Effective => "is effective".to_string(),
-                        Effect::Refused(why) => format!("was not given: {why}"),
+                        Effect::Refused(why) => format!("was not given: {}", why.shown()),
                         Effect::Gone => "is gone, its sessions too".to_string(),
                     };
                     format!("{}'s right on {} {what}", t.name(r.principal), t.host(r.host))
@@ -247,6 +253,9 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
             list.join("; ")
         }
         Event::EpochRaised { epoch } => format!("the epoch of orders was raised to {epoch}"),
+        Event::Erased { principal } if after.hosts.contains_key(&DeviceId(principal.0)) => {
+            format!("{by} erased what {} had reported about accounts", t.host(DeviceId(principal.0)))
+        }
         Event::Erased { principal } => format!("{by} erased the personal data of {principal}"),
         Event::ClockRecovered { .. } => "the clock was declared right at the server's console".to_string(),
         Event::ApprovalUnsatisfiable { roles } if roles.is_empty() => {
@@ -266,6 +275,9 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    fn is_emergency(&self, id: PrincipalId) -> bool {
+        self.after.principals.get(&id).is_some_and(|p| p.emergency())
+    }
     fn name(&self, id: PrincipalId) -> String {
         if self.after.principals.contains_key(&id) { self.after.name_of(id) } else { self.before.name_of(id) }
     }
@@ -354,6 +366,27 @@ fn rule_word(rule: &str) -> &str {
         "ClockInDoubt" => "the clock is in doubt",
         "LastWayIn" => "the last way in",
         other => other,
+    }
+}
+
+/// ` from 192.0.2.7 and 192.0.2.8`, and how many more there were.
+fn came_from(from: &[Source], count: u32) -> String {
+    if from.is_empty() {
+        return String::new();
+    }
+    let named: Vec<&str> = from.iter().map(|one| one.address.shown()).collect();
+    let known: u32 = from.iter().fold(0, |sum, one| sum.saturating_add(one.count));
+    let more = if known < count { " and elsewhere" } else { "" };
+    format!(" from {}{more}", named.join(", "))
+}
+
+fn wrong_word(wrong: Wrong) -> &'static str {
+    match wrong {
+        Wrong::Name => "nobody has this name",
+        Wrong::Password => "wrong password",
+        Wrong::Code => "wrong one-time code",
+        Wrong::Secret => "wrong emergency secret",
+        Wrong::Disabled => "the account is disabled",
     }
 }
 

@@ -9,13 +9,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
-use writ_core::command::{Effect, Expiration, Intent, Method, Outcome, Place, Removal, SignIn, Sort};
-use writ_core::directory::{Account, Drift};
-use writ_core::event::{Action, Ask, Event, KINDS, Ticket, Why};
+use writ_core::command::{Effect, Expiration, Intent, Method, Outcome, Place, Removal, SignIn, Sort, Wrong};
+use writ_core::directory::{LocalAccount, StrayGrant};
+use writ_core::event::{Action, Ask, Event, Failure, KINDS, Source, Ticket, Why};
 use writ_core::ids::*;
 use writ_core::log::export::entry_line;
 use writ_core::log::{Actor, Cause, Entry, Envelope, Via, open, seal};
-use writ_core::personal::Personal;
+use writ_core::personal::{Passage, Personal};
 use writ_core::role::{Duties, Role};
 use writ_core::rules::{Approval, Approver, Context, Ending, Notification, RuleChange, RuleChoice, Side, Stage};
 use writ_core::scope::{Scope, Target};
@@ -246,7 +246,7 @@ fn samples() -> Vec<Event> {
         Event::RequestCanceled { request: REQUEST, why: Some(Why::EligibilityGone) },
         Event::RequestCanceled { request: REQUEST, why: None },
         Event::RequestTimedOut { request: REQUEST },
-        Event::RequestFailed { request: REQUEST, why: "the role is disabled".into() },
+        Event::RequestFailed { request: REQUEST, why: Failure::RoleGone },
         Event::RequestsForgotten { before: noon() },
         Event::AskRefused {
             by: ANA,
@@ -258,10 +258,21 @@ fn samples() -> Vec<Event> {
         Event::SignInNoted {
             principal: Some(ANA),
             outcome: SignIn::Succeeded,
+            wrong: None,
             methods: vec![Method::Password, Method::Totp],
             count: 1,
+            client: Some(about(ANA, "writ 0.1.0")),
+            from: vec![],
         },
-        Event::SignInNoted { principal: None, outcome: SignIn::Throttled, methods: vec![], count: 40 },
+        Event::SignInNoted {
+            principal: None,
+            outcome: SignIn::Failed,
+            wrong: Some(Wrong::Name),
+            methods: vec![],
+            count: 40,
+            client: None,
+            from: vec![Source { address: about(PrincipalId::from_u128(0), "192.0.2.9"), count: 38 }],
+        },
         Event::CodeIssued { principal: ANA, code: CREDENTIAL, expires: later() },
         Event::CredentialBound {
             principal: ANA,
@@ -283,8 +294,11 @@ fn samples() -> Vec<Event> {
         Event::HostRemoved { host: HOST },
         Event::HostReported {
             host: HOST,
-            accounts: vec![Account { name: "ana".into(), uid: 1001 }],
-            drift: vec![Drift { place: "/etc/sudoers.d/local:3".into(), text: "%wheel ALL=(ALL) ALL".into() }],
+            accounts: vec![LocalAccount { name: about(ANA, "ana"), uid: 1001 }],
+            drift: vec![StrayGrant {
+                place: Passage::new(vec![about(PrincipalId(HOST.0), "/etc/sudoers.d/local:3")]),
+                text: Passage::new(vec![about(ANA, "ana"), about(PrincipalId(HOST.0), ": ALL=(ALL) ALL")]),
+            }],
         },
         Event::AccountMapped { person, place: Place::Host(HOST), account: Some(about(ANA, "asilva")) },
         Event::AccountMapped { person, place: Place::Everywhere, account: None },
@@ -295,7 +309,7 @@ fn samples() -> Vec<Event> {
             results: vec![
                 outcome(Effect::Intended),
                 outcome(Effect::Effective),
-                outcome(Effect::Refused("no such account".into())),
+                outcome(Effect::Refused(about(ANA, "no such account"))),
                 outcome(Effect::Gone),
             ],
         },
@@ -322,11 +336,7 @@ fn samples() -> Vec<Event> {
             stages: vec![Stage::by_administrator()],
             until: later(),
         },
-        Event::AssignmentMade {
-            assignment: ASSIGNMENT,
-            principal: BEN,
-            target: Target::role(ROLE, Scope::Tenant),
-        },
+        Event::AssignmentMade { assignment: ASSIGNMENT, principal: BEN, target: Target::role(ROLE, Scope::Tenant) },
     ]
 }
 

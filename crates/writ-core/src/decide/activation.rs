@@ -6,7 +6,7 @@
 use super::assignment::{known_role, known_scope, on_record, ticket};
 use super::*;
 use crate::command::{Expiration, TicketGiven};
-use crate::event::{Ask, Why};
+use crate::event::{Ask, Failure, Why};
 use crate::rules::Rules;
 use crate::state::Eligibility;
 use alloc::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn request(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged {
     long("justification", wish.reason)?;
     let has_ticket = ticket(wish.ticket)?;
     let starts = wish.start.unwrap_or(cx.now).max(cx.now);
-    let span = span_asked(wish, starts)?;
+    let span = span_asked(wish, starts, cx.now)?;
     let role = known_role(state, wish.target)?;
     known_scope(state, wish.target)?;
     super::principal(state, wish.principal)?;
@@ -114,13 +114,16 @@ pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>
 }
 
 /// How long is asked for. An activation always has an end.
-fn span_asked(wish: &Wish<'_>, starts: Time) -> Result<Span, Refusal> {
+fn span_asked(wish: &Wish<'_>, starts: Time, now: Time) -> Result<Span, Refusal> {
     const FIELD: &str = "scheduleInfo.expiration";
     if starts > wish.start.unwrap_or(starts) + Span::from_days(365) {
         return Err(Refusal::Schedule {
             field: "scheduleInfo.startDateTime",
             want: "a start so long ago makes no sense; leave it out to begin now".into(),
         });
+    }
+    if starts > now + assignment::FAR {
+        return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "begin within ten years".into() });
     }
     match wish.expiration {
         Expiration::For(span) if span > Span::ZERO => Ok(span),
@@ -189,24 +192,24 @@ pub(super) fn approver_names(state: &State, rules: &Rules, asker: PrincipalId, n
 
 /// What happens when nothing stands in the way any more: begin now, wait for the start, or say why it cannot be.
 pub(super) fn go_ahead(state: &State, cx: &Context, request: RequestId) -> (Vec<Event>, Status) {
-    let fail = |why: &str| (vec![Event::RequestFailed { request, why: why.into() }], Status::Failed);
+    let fail = |why| (vec![Event::RequestFailed { request, why }], Status::Failed);
     let Some(r) = state.requests.get(&request) else { return (Vec::new(), Status::Failed) };
     let ask = &r.ask;
     let starts = ask.start.unwrap_or(cx.now).max(cx.now);
     if !holds::enabled(state, ask.subject) {
-        return fail("the account is disabled");
+        return fail(Failure::Disabled);
     }
     let from =
         ask.eligibility.and_then(|id| state.eligibilities.get(&id)).filter(|e| !e.closing && e.in_window(starts));
     let Some(eligibility) = from.filter(|e| ending::supported(state, ask.subject, e.id, ask.target)).cloned() else {
-        return fail("the eligibility it was asked from is gone");
+        return fail(Failure::EligibilityGone);
     };
-    let Ok(rules) = rules_of(state, ask.target.role_id()) else { return fail("the role is gone") };
+    let Ok(rules) = rules_of(state, ask.target.role_id()) else { return fail(Failure::RoleGone) };
     if starts > cx.now {
         return (vec![Event::ActivationScheduled { ask: None, request, starts }], Status::Granted);
     }
     if assignment::activated(state, ask.subject, ask.target).is_some_and(|a| a.in_window(cx.now)) {
-        return fail("the role is active already");
+        return fail(Failure::ActiveAlready);
     }
     let span = match ask.expiration {
         Expiration::For(span) => span,
@@ -219,7 +222,7 @@ pub(super) fn go_ahead(state: &State, cx: &Context, request: RequestId) -> (Vec<
         ends = ends.min(end);
     }
     if ends <= cx.now {
-        return fail("its end has passed");
+        return fail(Failure::EndPassed);
     }
     (vec![Event::ActivationBegan { ask: None, request, ends }], Status::Provisioned)
 }

@@ -6,16 +6,19 @@
 use super::*;
 use crate::event::Why;
 use crate::rules::{Approver, Stage};
-use crate::state::Request;
+use crate::state::{Request, StageState};
 
-/// The principals to be asked for these stages now, other than those of the persons named: the stage's approvers, or
-/// the fallback approvers when none of them is available.
+/// The principals to be asked for these stages now, other than those of the persons named: the stage's approvers, and
+/// the fallback approvers too when fewer of them are available than must decide.
 pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
     let mut found: Vec<PrincipalId> = Vec::new();
-    let stages_or_default: Vec<&[Approver]> =
-        if stages.is_empty() { vec![&[]] } else { stages.iter().map(|s| s.approvers.as_slice()).collect() };
-    for named in stages_or_default {
-        for p in able(state, named, not, now) {
+    let stages_or_default: Vec<(&[Approver], usize)> = if stages.is_empty() {
+        vec![(&[], 1)]
+    } else {
+        stages.iter().map(|s| (s.approvers.as_slice(), usize::from(s.needed))).collect()
+    };
+    for (named, needed) in stages_or_default {
+        for p in able(state, named, needed, not, now) {
             if !found.contains(&p) {
                 found.push(p);
             }
@@ -29,7 +32,9 @@ pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], n
     found
 }
 
-fn able(state: &State, named: &[Approver], not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
+/// Who can give this many decisions: those who are named and available; if they are too few persons, the fallback
+/// approvers as well, so that nobody waits for a decision that nobody may give.
+fn able(state: &State, named: &[Approver], needed: usize, not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
     let fits = |id: &PrincipalId| {
         state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())
             && !not.iter().any(|n| state.same_person(*n, *id))
@@ -39,12 +44,22 @@ fn able(state: &State, named: &[Approver], not: &[PrincipalId], now: Time) -> Ve
         let now_may = |id: &PrincipalId| holds::duties(state, *id, now).has(Duty::ManageRoles);
         return holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).filter(now_may).collect();
     }
-    let named: Vec<PrincipalId> = named_people(state, named).into_iter().filter(fits).collect();
-    if named.is_empty() {
-        holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).collect()
-    } else {
-        named
+    let mut found: Vec<PrincipalId> = named_people(state, named).into_iter().filter(fits).collect();
+    let mut persons: Vec<PrincipalId> = Vec::new();
+    for id in &found {
+        if persons.len() < needed.max(1) && !persons.iter().any(|p| state.same_person(*p, *id)) {
+            persons.push(*id);
+        }
     }
+    if persons.len() < needed.max(1) {
+        let fallback: Vec<PrincipalId> = holds::could(state, Duty::ManageRoles, now)
+            .into_iter()
+            .filter(fits)
+            .filter(|p| !found.contains(p))
+            .collect();
+        found.extend(fallback);
+    }
+    found
 }
 
 fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
@@ -62,7 +77,16 @@ fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
 /// The principals that could decide a request's open stage now.
 pub fn approvers_of(state: &State, request: &Request, now: Time) -> Vec<PrincipalId> {
     let Some(stage) = request.open_stage() else { return Vec::new() };
-    able(state, &request.stages[stage].stage.approvers, &parties(request), now)
+    let StageState { stage, decided } = &request.stages[stage];
+    // Whoever has decided already decides nothing else of it.
+    let mut not = parties(request);
+    not.extend(deciders(request));
+    able(state, &stage.approvers, usize::from(stage.needed).saturating_sub(decided.len()), &not, now)
+}
+
+/// Those who have decided a stage of a request.
+fn deciders(request: &Request) -> impl Iterator<Item = PrincipalId> + '_ {
+    request.stages.iter().flat_map(|s| &s.decided).map(|v| v.by)
 }
 
 /// Those who may not decide: who asked, and for whom.
@@ -75,7 +99,6 @@ fn parties(request: &Request) -> Vec<PrincipalId> {
 /// Whether this principal may decide a request's open stage now.
 pub fn may_decide(state: &State, request: &Request, principal: PrincipalId, now: Time) -> bool {
     approvers_of(state, request, now).contains(&principal)
-        && !request.stages.iter().flat_map(|s| &s.decided).any(|v| state.same_person(v.by, principal))
 }
 
 pub(super) fn decide_request(
@@ -105,8 +128,11 @@ pub(super) fn decide_request(
         return Err(Refusal::OwnRequest { how });
     }
     // Whoever was not among the approvers learns nothing about where the request stands.
-    let ever = r.stages.iter().any(|s| able(state, &s.stage.approvers, &parties(r), cx.now).contains(&by));
-    if !ever {
+    let named = |s: &StageState| {
+        able(state, &s.stage.approvers, usize::from(s.stage.needed), &parties(r), cx.now).contains(&by)
+    };
+    let before = deciders(r).any(|d| state.same_person(d, by));
+    if !before && !r.stages.iter().any(named) && !may_decide(state, r, by, cx.now) {
         return Err(Refusal::NotApprover { approvers: Vec::new() });
     }
     let decided_by = |r: &Request| r.stages.iter().flat_map(|s| &s.decided).last().map(|v| state.name_of(v.by));
@@ -124,10 +150,10 @@ pub(super) fn decide_request(
         let by = r.stages[stage].decided.last().map(|v| state.name_of(v.by));
         return Err(Refusal::OtherStage { asked: stage, open, of: r.stages.len(), by });
     }
-    if r.stages.iter().flat_map(|s| &s.decided).any(|v| state.same_person(v.by, by)) {
+    if before {
         return Err(Refusal::DecidedBefore);
     }
-    if !able(state, &r.stages[stage].stage.approvers, &parties(r), cx.now).contains(&by) {
+    if !may_decide(state, r, by, cx.now) {
         let approvers = approvers_of(state, r, cx.now).into_iter().take(5).map(|p| state.name_of(p)).collect();
         return Err(Refusal::NotApprover { approvers });
     }
@@ -148,7 +174,7 @@ pub(super) fn decide_request(
     cx.clock_sound()?;
     let mut events = vec![Event::RequestApproved { request, stage: number, by, reason }];
     let next = after(state, &events, cx);
-    let all = next.requests.get(&request).is_some_and(|r| r.stages.iter().all(crate::state::StageState::approved));
+    let all = next.requests.get(&request).is_some_and(|r| r.stages.iter().all(StageState::approved));
     let status = if all {
         let (more, status) = match r.ask.action {
             Action::SelfExtend | Action::SelfRenew => prolonging::carry_out(&next, cx, request),
@@ -178,6 +204,9 @@ pub(super) fn cancel(state: &State, cx: &Context, request: RequestId) -> Judged 
         if let Some(id) = r.schedule {
             if state.eligibilities.contains_key(&EligibilityId(id)) && r.sort == Sort::Eligibility {
                 events.push(Event::EligibilityEnded { eligibility: EligibilityId(id), why: Why::Removed, ask: None });
+                // Somebody may have asked already for a start that lies within it.
+                let reached = ending::reached_by(state, r.ask.subject);
+                ending::settle(state, &mut events, cx, reached, Why::EligibilityGone);
             } else if state.assignments.contains_key(&AssignmentId(id)) {
                 events.push(Event::AssignmentEnded { assignment: AssignmentId(id), why: Why::Removed, ask: None });
             }

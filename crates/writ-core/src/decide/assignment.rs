@@ -138,6 +138,7 @@ pub(super) fn remove(
             old_enough(state, cx, a.made)?;
             events.push(Event::AssignmentEnded { assignment: a.id, why: Why::Removed, ask: Some(ask) });
             prolonging::cancel_for(state, &mut events, a.id.0, principal, Why::Removed);
+            ending::close_if_last(state, &mut events, &a);
         }
     }
     let stops = if when == Removal::WhenRunningEnd { Vec::new() } else { stops };
@@ -185,8 +186,10 @@ pub(super) fn eligibility(state: &State, principal: PrincipalId, target: Target)
 pub(super) fn standing(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Assignment>> {
     state.held_by(principal).assignments.iter().find(|a| a.target == target && !a.activated()).cloned()
 }
+/// The activation that lasts longest: one whose end has passed and is not on record yet does not hide the one after it.
 pub(super) fn activated(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Assignment>> {
-    state.held_by(principal).assignments.iter().find(|a| a.target == target && a.activated()).cloned()
+    let mine = state.held_by(principal).assignments.iter().filter(|a| a.target == target && a.activated());
+    mine.max_by_key(|a| a.ends).cloned()
 }
 
 pub(super) fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) -> Answer {
@@ -308,6 +311,9 @@ fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends:
     broken
 }
 
+/// How far ahead anything may begin: ten years.
+pub(super) const FAR: Span = Span::from_days(3653);
+
 /// The window that a start and an expiration describe. A past start counts as now.
 pub(super) fn window(
     state: &State,
@@ -315,7 +321,6 @@ pub(super) fn window(
     start: Option<Time>,
     expiration: Expiration,
 ) -> Result<(Time, Option<Time>), Refusal> {
-    const FAR: Span = Span::from_days(3653);
     let starts = start.unwrap_or(now).max(now);
     if starts > now + FAR {
         return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "begin within ten years".into() });

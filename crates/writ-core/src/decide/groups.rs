@@ -77,6 +77,12 @@ pub(super) fn create(
     }
     for member in members.iter().chain(owners) {
         let p = super::principal(state, *member)?;
+        if p.emergency() && members.contains(member) {
+            return Err(Refusal::Conflict { why: "An emergency account stands alone: it is in no group.".into() });
+        }
+        if p.group().is_some() && depth_below(state, *member) + 1 >= DEPTH_MAX {
+            return Err(Refusal::TooMany { what: "levels of groups within groups", max: DEPTH_MAX });
+        }
         if role_assignable && p.group().is_some() {
             return Err(Refusal::Conflict {
                 why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into(),

@@ -3,8 +3,9 @@
 //! Always: one local account belongs to one person; a host speaks only for itself.
 
 use super::*;
-use crate::command::{Intent, Outcome, Place};
-use crate::directory::{Account, Drift};
+use crate::command::{Effect, Intent, Outcome, Place};
+use crate::directory::{Account, Drift, LocalAccount, StrayGrant};
+use crate::personal::Passage;
 use crate::plan;
 use crate::state::Purpose;
 
@@ -152,15 +153,19 @@ pub(super) fn report_grants(state: &State, cx: &Context, results: &[Outcome]) ->
     if results.len() > REPORT_MAX {
         return Err(Refusal::TooMany { what: "results in one round", max: REPORT_MAX });
     }
-    let mut results: Vec<Outcome> = results.to_vec();
-    for r in &mut results {
-        if let crate::command::Effect::Refused(why) = &mut r.result {
-            *why = why.chars().filter(|c| !c.is_control()).take(200).collect();
+    // A host's sentence about a right is about whose right it is, and bounded.
+    let bounded = |r: &Outcome| match &r.result {
+        Effect::Refused(why) => {
+            let why = why.shown().chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            Outcome { result: Effect::Refused(Personal::new(r.principal, why)), ..r.clone() }
         }
-    }
+        _ => r.clone(),
+    };
     // Only what changes something, and only about rights that were ordered: a host cannot invent any. Compared as it
     // would be recorded, or a long reason would be news each time.
-    results.retain(|r| state.effects.get(&(r.assignment, r.principal, r.host)).is_some_and(|now| *now != r.result));
+    let news =
+        |r: &Outcome| state.effects.get(&(r.assignment, r.principal, r.host)).is_some_and(|now| *now != r.result);
+    let results: Vec<Outcome> = results.iter().map(bounded).filter(news).collect();
     let events = if results.is_empty() { Vec::new() } else { vec![Event::GrantsReported { results }] };
     Ok((events, Answer::Done))
 }
@@ -178,10 +183,43 @@ pub(super) fn report(state: &State, cx: &Context, host: DeviceId, accounts: &[Ac
     accounts.dedup();
     drift.sort_unstable();
     drift.dedup();
+    let accounts: Vec<LocalAccount> = accounts.into_iter().map(|a| account_on_record(state, host, a)).collect();
+    let drift: Vec<StrayGrant> = drift.into_iter().map(|d| stray_grant(state, host, &d)).collect();
     if h.reported.is_some() && h.accounts == accounts && h.drift == drift {
         return Ok((Vec::new(), Answer::Done));
     }
     Ok((vec![Event::HostReported { host, accounts, drift }], Answer::Done))
+}
+
+fn account_on_record(state: &State, host: DeviceId, account: Account) -> LocalAccount {
+    let about = plan::whose(state, &account.name).unwrap_or(PrincipalId(host.0));
+    LocalAccount { name: Personal::new(about, account.name), uid: account.uid }
+}
+
+fn stray_grant(state: &State, host: DeviceId, drift: &Drift) -> StrayGrant {
+    StrayGrant { place: passage(state, host, &drift.place), text: passage(state, host, &drift.text) }
+}
+
+/// A host's text with the account names of known persons cut out of it: each is about its person, the rest about the host.
+fn passage(state: &State, host: DeviceId, text: &str) -> Passage {
+    let in_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let rest = PrincipalId(host.0);
+    let (mut parts, mut from, mut at) = (Vec::new(), 0, 0);
+    for word in text.split(|c| !in_a_name(c)) {
+        if let Some(about) = Some(word).filter(|w| !w.is_empty()).and_then(|w| plan::whose(state, w)) {
+            if from < at {
+                parts.push(Personal::new(rest, &text[from..at]));
+            }
+            parts.push(Personal::new(about, word));
+            from = at + word.len();
+        }
+        at += word.len();
+        at += text[at..].chars().next().map_or(0, char::len_utf8);
+    }
+    if from < text.len() {
+        parts.push(Personal::new(rest, &text[from..]));
+    }
+    Passage::new(parts)
 }
 
 fn from_host_or_server(state: &State, cx: &Context, hosts: impl Iterator<Item = DeviceId>) -> Result<(), Refusal> {

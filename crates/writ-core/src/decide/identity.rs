@@ -3,7 +3,8 @@
 //! Always: nobody resets the proofs of somebody more powerful; signals a stranger can cause end nothing.
 
 use super::*;
-use crate::command::{InVault, Method, SignIn};
+use crate::command::{InVault, Method, SignInNote};
+use crate::event::Source;
 use crate::state::{Credential, Purpose};
 
 /// How long an enrolment code may be good for.
@@ -11,19 +12,38 @@ const CODE_MAX: Span = Span::from_days(7);
 /// How many unused codes there may be.
 const CODES_MAX: usize = 10_000;
 
+/// How many addresses one entry names; the others are only counted.
+pub const ADDRESSES_MAX: usize = 8;
+/// The longest address and the longest name of a program, in characters.
+const ADDRESS_MAX: usize = 64;
+const CLIENT_MAX: usize = 200;
+
 /// Records a sign-in. Only the server itself says how one went.
-pub(super) fn note(
-    cx: &Context,
-    principal: Option<PrincipalId>,
-    outcome: SignIn,
-    methods: &[Method],
-    count: u32,
-) -> Judged {
-    let own = principal.is_some() && cx.caller.principal == principal;
+pub(super) fn note(cx: &Context, note: &SignInNote) -> Judged {
+    let own = note.principal.is_some() && cx.caller.principal == note.principal;
     if !own {
         cx.by_itself("recording somebody else's sign-in")?;
     }
-    Ok((vec![Event::SignInNoted { principal, outcome, methods: methods.to_vec(), count }], Answer::Done))
+    // Nobody knows whose an address is that tried a name which nobody has.
+    let about = note.principal.unwrap_or(PrincipalId(Uuid::nil()));
+    let bounded = |text: &str, max| text.chars().filter(|c| !c.is_control()).take(max).collect::<String>();
+    let client = note.client.as_deref().map(|client| bounded(client, CLIENT_MAX));
+    let from = note.from.iter().take(ADDRESSES_MAX);
+    let event = Event::SignInNoted {
+        principal: note.principal,
+        outcome: note.outcome,
+        wrong: note.wrong,
+        methods: note.methods.clone(),
+        count: note.count,
+        client: personal(about, client.as_deref()),
+        from: from
+            .map(|(address, count)| Source {
+                address: Personal::new(about, bounded(address, ADDRESS_MAX)),
+                count: *count,
+            })
+            .collect(),
+    };
+    Ok((vec![event], Answer::Done))
 }
 
 pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: CredentialId, expires: Time) -> Judged {

@@ -9,7 +9,7 @@ use super::activation::Wish;
 use super::assignment::{Given, checked, known_role, known_scope, on_record, ticket};
 use super::*;
 use crate::command::{Expiration, More};
-use crate::event::{Ask, Why};
+use crate::event::{Ask, Failure, Why};
 use crate::rules::{Rules, Stage};
 use crate::state::{Assignment, Eligibility, REQUEST_KEPT, Request};
 use alloc::sync::Arc;
@@ -382,16 +382,16 @@ pub(super) fn decider_meets_rules(state: &State, cx: &Context, request: &Request
 
 /// What happens when everybody who had to has said yes. What the rules have become since is met by clamping.
 pub(super) fn carry_out(state: &State, cx: &Context, request: RequestId) -> (Vec<Event>, Status) {
-    let fail = |why: &str| (vec![Event::RequestFailed { request, why: why.into() }], Status::Failed);
+    let fail = |why| (vec![Event::RequestFailed { request, why }], Status::Failed);
     let Some(r) = state.requests.get(&request) else { return (Vec::new(), Status::Failed) };
     let ask = &r.ask;
     if !holds::enabled(state, ask.subject) {
-        return fail("the account is disabled");
+        return fail(Failure::Disabled);
     }
     let Some(role) = state.roles.get(&ask.target.role_id()).filter(|r| r.enabled && r.assignable) else {
-        return fail("the role is gone or disabled");
+        return fail(Failure::RoleGone);
     };
-    let Ok(rules) = activation::rules_of(state, role.id) else { return fail("the role is gone or disabled") };
+    let Ok(rules) = activation::rules_of(state, role.id) else { return fail(Failure::RoleGone) };
     if let Some(from) = ask.eligibility {
         return extend_running(state, cx, r, rules, from);
     }
@@ -410,8 +410,8 @@ pub(super) fn carry_out(state: &State, cx: &Context, request: RequestId) -> (Vec
         (Action::SelfExtend, Some(row)) if r.schedule == Some(row.id()) => {
             match row.end_to_move(r.sort, String::new(), cx.now) {
                 Ok(old) if ends.is_none_or(|end| end > old) => row.moved(ask.clone(), ends),
-                Ok(_) => return fail("it ends later already"),
-                Err(_) => return fail("it has ended"),
+                Ok(_) => return fail(Failure::EndsLater),
+                Err(_) => return fail(Failure::Over),
             }
         }
         (Action::SelfRenew, None)
@@ -420,9 +420,9 @@ pub(super) fn carry_out(state: &State, cx: &Context, request: RequestId) -> (Vec
         {
             assignment::given(r.sort, ask.clone(), starts, ends)
         }
-        (Action::SelfRenew, Some(_)) => return fail("it is there already"),
-        (Action::SelfRenew, None) => return fail("it ended too long ago, or its new end has passed"),
-        _ => return fail("what was to be extended is gone"),
+        (Action::SelfRenew, Some(_)) => return fail(Failure::ThereAlready),
+        (Action::SelfRenew, None) => return fail(Failure::TooLate),
+        _ => return fail(Failure::NothingToExtend),
     };
     (vec![event], Status::Provisioned)
 }
@@ -436,12 +436,12 @@ fn extend_running(
     from: EligibilityId,
 ) -> (Vec<Event>, Status) {
     let (request, ask) = (r.ask.request, &r.ask);
-    let fail = |why: &str| (vec![Event::RequestFailed { request, why: why.into() }], Status::Failed);
+    let fail = |why| (vec![Event::RequestFailed { request, why }], Status::Failed);
     let running = r.schedule.and_then(|id| state.assignments.get(&AssignmentId(id))).filter(|a| a.in_window(cx.now));
-    let Some((a, old)) = running.and_then(|a| Some((a, a.ends?))) else { return fail("the activation has ended") };
+    let Some((a, old)) = running.and_then(|a| Some((a, a.ends?))) else { return fail(Failure::Over) };
     let eligibility = state.eligibilities.get(&from).filter(|e| !e.closing && e.in_window(cx.now));
     let Some(eligibility) = eligibility.filter(|e| ending::supported(state, ask.subject, e.id, ask.target)) else {
-        return fail("the eligibility it was asked from is gone");
+        return fail(Failure::EligibilityGone);
     };
     let by_rules = a.starts + rules.activation.span_max;
     let ends = match ask.expiration {
@@ -450,7 +450,7 @@ fn extend_running(
     };
     let ends = eligibility.ends.map_or(ends, |last| last.min(ends));
     if ends <= old {
-        return fail("the rules or the eligibility allow no later end now");
+        return fail(Failure::NoLaterEnd);
     }
     (vec![Event::ActivationExtended { ask: ask.clone(), assignment: a.id, ends }], Status::Provisioned)
 }

@@ -34,8 +34,9 @@ pub(super) fn change(state: &State, cx: &Context, id: RoleId, changes: &[RuleCha
     }
     if role.privileged() && new.activation.approval.required && new.activation.approval != old.activation.approval {
         let people = approval::people_for(state, &new.activation.approval.stages, cx.now);
-        let needed = new.activation.approval.stages.iter().map(|s| usize::from(s.needed)).max().unwrap_or(1);
-        if people.len() < 1 + needed.max(1) {
+        // Each decision takes another person, in whichever stage, and none of them is who asks.
+        let needed: usize = new.activation.approval.stages.iter().map(|s| usize::from(s.needed.max(1))).sum();
+        if people.len() < 1 + needed {
             return Err(Refusal::Unsatisfiable { people: people.into_iter().map(|p| state.name_of(p)).collect() });
         }
     }

@@ -2,7 +2,7 @@
 
 use super::index::take_from;
 use super::*;
-use crate::command::Removal;
+use crate::command::{Removal, SignIn, Sort};
 use crate::directory::{Group, Kind, Service, User};
 use crate::event::{Action, Event, Why};
 use crate::scope::Scope;
@@ -393,7 +393,15 @@ impl State {
                 let fresh = at.since(since) >= crate::decide::REFUSALS_WINDOW;
                 self.refused.insert(*by, if fresh { (at, 1) } else { (since, count + 1) });
             }
-            Event::SignInNoted { .. } | Event::SessionsEnded { .. } => {}
+            Event::SessionsEnded { .. } => {}
+            Event::SignInNoted { principal, outcome, .. } => {
+                if let Some(id) = principal
+                    && *outcome == SignIn::Succeeded
+                    && self.principals.get(id).is_some_and(|p| p.emergency())
+                {
+                    self.emergency_used.insert(*id, at);
+                }
+            }
             Event::CodeIssued { principal, code, expires } => {
                 // A newer code voids the one before: whoever may have taken that one on its way gains nothing.
                 self.drop_codes(|c| c.purpose == Purpose::FirstFactor(*principal) || c.expires <= at);
@@ -421,6 +429,7 @@ impl State {
                 }
                 let c = Credential { principal: *user, method: Method::EmergencySecret, version: 1, bound: at };
                 self.credentials.insert(*credential, c);
+                self.emergency_used.insert(*user, at);
             }
             Event::HostCodeIssued { code, unit, expires } => {
                 self.drop_codes(|c| c.expires <= at);

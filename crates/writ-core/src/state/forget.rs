@@ -60,6 +60,7 @@ impl State {
         }
         self.drop_codes(|c| c.purpose == Purpose::FirstFactor(id));
         self.refused.remove(&id);
+        self.emergency_used.remove(&id);
     }
 
     /// Forgets single-use codes that are void.
@@ -114,6 +115,7 @@ impl State {
                 }
             });
         }
+        self.erase_on_hosts(about);
         let rules: Vec<RoleId> = self
             .rules
             .iter()
@@ -128,6 +130,28 @@ impl State {
                 }
                 self.rules.insert(id, Arc::new(r));
             }
+        }
+    }
+
+    fn erase_on_hosts(&mut self, about: PrincipalId) {
+        let named = |h: &Host| {
+            h.accounts.iter().any(|a| a.name.about() == about)
+                || h.drift.iter().any(|d| d.place.is_about(about) || d.text.is_about(about))
+        };
+        let hosts: Vec<DeviceId> = self.hosts.values().filter(|h| named(h)).map(|h| h.id).collect();
+        for host in hosts {
+            self.with_host(host, |h| {
+                h.accounts.iter_mut().for_each(|a| a.name.erase(about));
+                for d in &mut h.drift {
+                    d.place.erase(about);
+                    d.text.erase(about);
+                }
+            });
+        }
+        let told = |e: &Effect| matches!(e, Effect::Refused(why) if why.about() == about);
+        let effects: Vec<_> = self.effects.iter().filter(|(_, e)| told(e)).map(|(key, _)| *key).collect();
+        for key in effects {
+            self.effects.insert(key, Effect::Refused(Personal::erased(about)));
         }
     }
 }

@@ -24,6 +24,7 @@ struct Facts {
     effects: Vec<(AssignmentId, PrincipalId, DeviceId, Effect)>,
     credentials: Vec<(CredentialId, Credential)>,
     codes: Vec<(CredentialId, Code)>,
+    emergency_used: Vec<(PrincipalId, Time)>,
     refused: Vec<(PrincipalId, Time, u32)>,
     epoch: u64,
     unsatisfiable: Vec<RoleId>,
@@ -56,6 +57,7 @@ impl State {
             effects: self.effects.iter().map(|((a, p, h), e)| (*a, *p, *h, e.clone())).collect(),
             credentials: self.credentials.iter().map(|(id, c)| (*id, c.clone())).collect(),
             codes: self.codes.iter().map(|(id, c)| (*id, *c)).collect(),
+            emergency_used: self.emergency_used.iter().map(|(p, t)| (*p, *t)).collect(),
             refused: self.refused.iter().map(|(p, (t, n))| (*p, *t, *n)).collect(),
             epoch: self.epoch,
             unsatisfiable: self.unsatisfiable.iter().copied().collect(),
@@ -117,6 +119,7 @@ impl State {
         s.effects = f.effects.into_iter().map(|(a, p, h, e)| ((a, p, h), e)).collect();
         s.credentials = f.credentials.into_iter().collect();
         s.codes = f.codes.into_iter().collect();
+        s.emergency_used = f.emergency_used.into_iter().collect();
         s.refused = f.refused.into_iter().map(|(p, t, n)| (p, (t, n))).collect();
         s.unsatisfiable = f.unsatisfiable.into_iter().collect();
         Ok(s)

@@ -3,6 +3,7 @@
 use crate::command::*;
 use crate::decide::Answer;
 use crate::event::{Event, Why};
+use crate::ids::*;
 use crate::refusal::{Broken, Refusal};
 use crate::role::DEVICE_ADMINISTRATOR;
 use crate::rules::{Approval, RuleChange, Stage};
@@ -362,4 +363,75 @@ fn a_group_passes_its_eligibility_to_direct_members_only() {
     assert!(!s.holds("eve", ROOT), "leaving the group ends what came through it");
     let plain = s.make_eligible("inner", ROOT);
     assert!(matches!(s.by("dana", plain), Err(Refusal::Conflict { .. })), "an ordinary group passes no role");
+}
+
+#[test]
+fn an_activation_that_is_over_and_not_yet_on_record_hides_no_other() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    let first = s.asks("ana", ROOT, minutes(30));
+    // Its end has come, and time has not said so yet.
+    s.now = clock("08:30");
+    let second = s.asks("ana", ROOT, minutes(30));
+    assert!(s.holds("ana", ROOT));
+    let again = s.activation("ana", ROOT, minutes(30));
+    assert!(matches!(s.by("ana", again), Err(Refusal::AlreadyActive { .. })), "not twice at once");
+    let back = Command::Deactivate { principal: s.id("ana"), target: ROOT, reason: None };
+    s.by("ana", back).expect("given back");
+    assert!(!s.holds("ana", ROOT), "what is in force was given back, not what was over");
+    let there = |request: RequestId| s.state.assignments.contains_key(&AssignmentId(request.0));
+    assert!(there(first) && !there(second));
+}
+
+#[test]
+fn an_eligibility_that_was_to_begin_takes_the_asks_within_it_along() {
+    let mut s = Story::new();
+    without_approval(&mut s);
+    let later = s.now + Span::from_hours(2);
+    let given = Command::Assign {
+        sort: Sort::Eligibility,
+        principal: s.id("ana"),
+        target: ROOT,
+        start: Some(later),
+        expiration: Expiration::Never,
+        reason: None,
+        ticket: TicketGiven::default(),
+    };
+    let Ok(Answer::Asked(given)) = s.by("dana", given) else { panic!("not given") };
+    let mut ask = s.activation("ana", ROOT, minutes(30));
+    if let Command::RequestActivation { start, .. } = &mut ask {
+        *start = Some(later + Span::from_hours(1));
+    }
+    let Ok(Answer::Asked(asked)) = s.by("ana", ask) else { panic!("not asked") };
+    s.by("dana", Command::CancelRequest { request: given.request }).expect("cancelled");
+    assert!(!s.state.requests[&asked.request].status.open(), "in the same append");
+    s.until(later + Span::from_hours(3));
+    assert!(!s.holds("ana", ROOT));
+}
+
+#[test]
+fn taking_the_last_activation_away_closes_what_only_waited_for_it() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    s.asks("ana", ROOT, minutes(30));
+    let take =
+        |s: &Story, sort, when| Command::Remove { sort, principal: s.id("ana"), target: ROOT, when, reason: None };
+    let closing = take(&s, Sort::Eligibility, Removal::WhenRunningEnd);
+    s.by("dana", closing).expect("closing");
+    assert_eq!(s.state.eligibilities.len(), 2, "hers still runs; dana has one");
+    let now = take(&s, Sort::Assignment, Removal::Now);
+    s.by("dana", now).expect("taken");
+    assert_eq!(s.state.eligibilities.len(), 1);
+}
+
+#[test]
+fn a_start_in_another_age_is_refused() {
+    let mut s = Story::with_ana_eligible();
+    for start in ["2037-01-01T00:00:00Z", "2126-01-01T00:00:00Z"] {
+        let mut ask = s.activation("ana", ROOT, minutes(30));
+        if let Command::RequestActivation { start: at, .. } = &mut ask {
+            *at = Some(start.parse().expect("a time"));
+        }
+        assert!(matches!(s.by("ana", ask), Err(Refusal::Schedule { .. })), "{start}");
+    }
 }

@@ -198,3 +198,42 @@ fn a_stage_is_not_decided_before_it_is_open_nor_one_that_is_not_there() {
     s.decides_stage("eve", request, 1, false).expect("denied");
     assert!(matches!(s.decides_stage("carla", request, 1, true), Err(Refusal::NotOpen { status: Status::Denied, .. })));
 }
+
+#[test]
+fn a_stage_that_names_too_few_is_not_a_dead_end() {
+    // Ben alone is named, and two must approve; or he is named in both stages, and each takes another person.
+    let ben = Story::with_ana_eligible().id("ben");
+    let one = || Stage::one_of(vec![Approver::User(ben)]);
+    for stages in [vec![Stage { needed: 2, ..one() }], vec![one(), one()]] {
+        let mut s = Story::with_ana_eligible();
+        let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
+        s.by(
+            "dana",
+            Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] },
+        )
+        .expect("set");
+        let request = s.asks("ana", ROOT, minutes(30));
+        s.decides("ben", request, true).expect("first");
+        assert!(matches!(s.decides("ben", request, true), Err(Refusal::DecidedBefore)));
+        assert!(matches!(s.decides("eve", request, true), Err(Refusal::NotApprover { .. })));
+        assert!(!s.holds("ana", ROOT));
+        let who = approvers_of(&s.state, &s.state.requests[&request], s.now);
+        assert!(who.contains(&s.id("dana")) && !who.contains(&ben), "those who manage roles step in");
+        s.decides("dana", request, true).expect("second");
+        assert!(s.holds("ana", ROOT));
+    }
+}
+
+#[test]
+fn every_stage_counts_when_a_rule_is_checked_for_enough_people() {
+    let mut s = Story::new();
+    let ben = s.id("ben");
+    // Ben, dana and two emergency accounts: enough for three decisions on somebody else's ask, not for five.
+    for (stages, fits) in [(3, true), (4, false), (5, false)] {
+        let stages = (0..stages).map(|_| Stage::one_of(vec![Approver::User(ben)])).collect();
+        let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
+        let change = Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] };
+        let answer = s.by("dana", change);
+        assert!(answer.is_ok() == fits && (fits || matches!(answer, Err(Refusal::Unsatisfiable { .. }))), "{answer:?}");
+    }
+}

@@ -438,3 +438,42 @@ fn nobody_speaks_for_time_the_console_or_another_host() {
         assert!(matches!(s.by("dana", command), Err(Refusal::NotSupported { .. })));
     }
 }
+
+#[test]
+fn an_emergency_account_is_in_no_group_from_the_beginning_either() {
+    let mut s = Story::new();
+    let members = vec![s.id("eve"), s.id("emergency-1")];
+    let command = Command::CreateGroup {
+        group: PrincipalId::from_u128(620),
+        name: "with glass".into(),
+        description: "".into(),
+        role_assignable: false,
+        owners: vec![],
+        members,
+    };
+    assert!(matches!(s.by("dana", command), Err(Refusal::Conflict { .. })));
+}
+
+#[test]
+fn groups_made_around_groups_are_bounded_in_depth() {
+    let mut s = Story::new();
+    let mut made = 0;
+    for n in 0..100u128 {
+        let command = Command::CreateGroup {
+            group: PrincipalId::from_u128(7000 + n),
+            name: alloc::format!("level {n}"),
+            description: "".into(),
+            role_assignable: false,
+            owners: vec![],
+            members: if n == 0 { vec![] } else { vec![PrincipalId::from_u128(7000 + n - 1)] },
+        };
+        match s.by("dana", command) {
+            Ok(_) => made += 1,
+            Err(refusal) => {
+                assert!(matches!(refusal, Refusal::TooMany { .. }), "{refusal:?}");
+                break;
+            }
+        }
+    }
+    assert!(made <= 50, "{made}");
+}

@@ -312,12 +312,15 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
         }
         29 => (
             server,
-            Command::NoteSignIn {
+            Command::NoteSignIn(SignInNote {
                 principal: Some(user),
                 outcome: SignIn::Failed,
+                wrong: Some(Wrong::Code),
                 methods: vec![Method::Password],
                 count: 1,
-            },
+                client: None,
+                from: vec![("192.0.2.7".into(), 1)],
+            }),
         ),
         30 => (admin, Command::IssueCode { principal, code: credential, expires: s.now + Span::from_hours(1) }),
         31 => {
@@ -389,7 +392,10 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
             let known: Vec<_> = s.state.effects.keys().copied().collect();
             let planned = pick(&intents, step.whom).map(|g| (g.assignment, g.principal, g.host));
             let (assignment, principal, of) = pick(&known, step.whom).or(planned)?;
-            let result = pick(&[Effect::Effective, Effect::Gone, Effect::Refused("no".into())], step.which)?;
+            let result = pick(
+                &[Effect::Effective, Effect::Gone, Effect::Refused(crate::personal::Personal::new(principal, "no"))],
+                step.which,
+            )?;
             let speaks = if step.who.is_multiple_of(2) { DeviceId::from_u128(0xbad) } else { of };
             let results = vec![Outcome { assignment, principal, host: of, result }];
             (Caller::host(Uuid::from_u128(5), speaks), Command::ReportGrants { results })
@@ -450,7 +456,9 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
             (caller(principal), Command::ExtendActivation { principal, target, start, expiration, reason, ticket })
         }
         56 => (admin, Command::AssignPlainly { principal, target }),
-        57 => (admin, Command::TakePlainly { assignment: pick(&running, step.whom).or(pick(&standing, step.whom))?.id }),
+        57 => {
+            (admin, Command::TakePlainly { assignment: pick(&running, step.whom).or(pick(&standing, step.whom))?.id })
+        }
         _ => {
             let days = if step.who.is_multiple_of(2) { 31 } else { 1 };
             let by = if step.which.is_multiple_of(3) { caller(anybody) } else { server };

@@ -1,8 +1,9 @@
 //! Hosts: what is planned for them, and whose account is whose.
 
 use crate::command::*;
-use crate::directory::Account;
+use crate::directory::{Account, Drift};
 use crate::ids::*;
+use crate::personal::Personal;
 use crate::plan;
 use crate::refusal::Refusal;
 use crate::role::DEVICE_ADMINISTRATOR;
@@ -11,6 +12,7 @@ use crate::scope::{Scope, Target};
 use crate::story::*;
 use crate::time::Span;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -194,7 +196,7 @@ fn a_host_speaks_only_for_itself_and_only_about_what_was_ordered() {
     // A reason is cut to its first 200 characters; the same long one again is no news, however often it comes.
     let mut refused = report(FIN);
     if let Command::ReportGrants { results } = &mut refused {
-        results[0].result = Effect::Refused("visudo says no. ".repeat(30));
+        results[0].result = Effect::Refused(Personal::new(results[0].principal, "visudo says no. ".repeat(30)));
     }
     for _ in 0..3 {
         s.run(Caller::host(Uuid::from_u128(5), FIN), refused.clone()).expect("taken");
@@ -213,4 +215,145 @@ fn a_person_without_an_account_is_told_before_asking() {
         explanation.lines.iter().any(|l| l.text.contains("there is no account eve on the host")),
         "{explanation:?}"
     );
+}
+
+/// What Ana's account and Ben's are called, and what nobody's is, as one host says it.
+fn reports_names(s: &mut Story) {
+    let accounts = ["ana", "ben", "jsmith"].iter().zip(1001..).map(|(n, uid)| Account { name: (*n).into(), uid });
+    let drift = |place: &str, text: &str| Drift { place: place.into(), text: text.into() };
+    let report = Command::ReportHost {
+        host: WEB,
+        accounts: accounts.collect(),
+        drift: vec![
+            drift("/etc/sudoers.d/ana:3", "ana, Ben: ALL=(ALL) NOPASSWD: ALL"),
+            drift("/etc/sudoers", "jsmith: ALL=(ALL) ALL"),
+        ],
+    };
+    s.run(Caller::host(Uuid::from_u128(5), WEB), report).expect("reported");
+}
+
+fn told_by_web(s: &Story) -> String {
+    let host = &s.state.hosts[&WEB];
+    let accounts: Vec<&str> = host.accounts.iter().map(|a| a.name.shown()).collect();
+    let drift: Vec<String> =
+        host.drift.iter().map(|d| alloc::format!("{} {}", d.place.shown(), d.text.shown())).collect();
+    alloc::format!("{}\n{}", accounts.join(" "), drift.join("\n"))
+}
+
+/// The entries as they lie in a store, with these principals erased from them.
+fn stored(s: &Story, erased: &[PrincipalId]) -> String {
+    let mut salts = 0u8;
+    let entries = s.log.iter().map(|(meta, event)| {
+        let envelope = crate::log::Envelope {
+            v: 1,
+            kind: event.kind().into(),
+            seq: meta.seq,
+            at: meta.at,
+            actor: crate::log::Actor { principal: meta.actor, via: Via::Api, session: None, address: None },
+            cause: crate::log::Cause { command: Uuid::nil(), correlation: Uuid::nil(), parent: None },
+            event: event.to_value(),
+        };
+        let mut next = || {
+            salts = salts.wrapping_add(1);
+            [salts; 16]
+        };
+        let mut entry = crate::log::seal(envelope, &mut next);
+        let leaf = entry.leaf();
+        for who in erased {
+            entry = entry.erase(*who).unwrap_or(entry);
+        }
+        assert_eq!(entry.leaf(), leaf, "an erasure changes no hash");
+        crate::log::open(&entry).expect("still whole");
+        [entry.bytes, entry.private.unwrap_or_default()].concat()
+    });
+    String::from_utf8(entries.collect::<Vec<_>>().concat()).expect("text")
+}
+
+#[test]
+fn an_erasure_takes_a_persons_account_names_out_of_what_hosts_said() {
+    let mut s = with_hosts();
+    s.asks("ana", ROOT, minutes(30));
+    let (ana, web) = (s.id("ana"), PrincipalId(WEB.0));
+    let grant = plan::plan(&s.state, s.now).into_iter().find(|g| g.host == WEB).expect("planned");
+    let intent = Intent { assignment: grant.assignment, principal: ana, host: WEB, absent_before: true };
+    s.time(Command::IntendGrants { grants: vec![intent] }).expect("intended");
+    let refused = Outcome {
+        assignment: grant.assignment,
+        principal: ana,
+        host: WEB,
+        result: Effect::Refused(Personal::new(ana, "there is no account anazinha here")),
+    };
+    s.run(Caller::host(Uuid::from_u128(5), WEB), Command::ReportGrants { results: vec![refused] }).expect("reported");
+    reports_names(&mut s);
+    assert_eq!(
+        told_by_web(&s),
+        "ana ben jsmith\n/etc/sudoers jsmith: ALL=(ALL) ALL\n/etc/sudoers.d/ana:3 ana, Ben: ALL=(ALL) NOPASSWD: ALL"
+    );
+    let off = Command::UpdateUser { user: ana, name: None, upn: None, enabled: Some(false), person: None };
+    s.by("dana", off).expect("disabled");
+    let before = stored(&s, &[]);
+    assert!(before.contains("\"ana\"") && before.contains("anazinha"));
+    s.by("dana", Command::ErasePrincipal { principal: ana }).expect("erased");
+    assert_eq!(
+        told_by_web(&s),
+        "(erased) ben jsmith\n/etc/sudoers jsmith: ALL=(ALL) ALL\n\
+         /etc/sudoers.d/(erased):3 (erased), Ben: ALL=(ALL) NOPASSWD: ALL"
+    );
+    let after = stored(&s, &[ana]);
+    assert!(!after.to_lowercase().contains("\"ana\"") && !after.contains("anazinha"), "{after}");
+    assert!(after.contains("\"ben\"") && after.contains("jsmith"), "nobody else is touched");
+    // Accounts that nobody known has are the host's.
+    s.by("dana", Command::ErasePrincipal { principal: web }).expect("erased");
+    assert!(!told_by_web(&s).contains("jsmith") && told_by_web(&s).contains("ben"));
+    assert!(!stored(&s, &[ana, web]).contains("jsmith"));
+    let again = crate::state::State::from_snapshot(&s.state.to_snapshot()).expect("read");
+    assert!(again == s.state);
+}
+
+#[test]
+fn an_account_is_about_the_principal_that_gives_its_name() {
+    let mut s = with_hosts();
+    let adm = Command::SetAccountRule { place: Place::Everywhere, rule: Some("adm-{local}".into()) };
+    s.by("dana", adm).expect("set");
+    let person = s.state.person_of(s.id("ben")).expect("a person");
+    let map = Command::MapAccount { person, place: Place::Host(WEB), account: Some("bo".into()) };
+    s.by("dana", map).expect("mapped");
+    for (name, whose) in [
+        ("ana", Some("ana")),
+        ("ana-adm", Some("ana-adm")),
+        ("ADM-ana", Some("ana")),
+        ("adm-ana-adm", Some("ana-adm")),
+        ("bo", Some("ben")),
+        ("ben", Some("ben")),
+        ("nobody-s", None),
+        ("", None),
+    ] {
+        assert_eq!(plan::whose(&s.state, name), whose.map(|w| s.id(w)), "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_that_is_said_again_and_again_is_one_entry_however_long() {
+    let mut s = with_hosts();
+    s.asks("ana", ROOT, minutes(30));
+    let grant = plan::plan(&s.state, s.now).into_iter().find(|g| g.host == WEB).expect("planned");
+    let (assignment, principal, host) = (grant.assignment, grant.principal, WEB);
+    let intents = vec![Intent { assignment, principal, host, absent_before: true }];
+    s.time(Command::IntendGrants { grants: intents }).expect("intended");
+    let report = Command::ReportGrants {
+        results: vec![Outcome {
+            assignment,
+            principal,
+            host,
+            // About somebody else, says the host; it has no say in that.
+            result: Effect::Refused(Personal::new(s.id("dana"), "x\u{7}".repeat(5000))),
+        }],
+    };
+    let before = s.log.len();
+    for _ in 0..5 {
+        s.run(Caller::host(Uuid::from_u128(5), WEB), report.clone()).expect("reported");
+    }
+    assert_eq!(s.log.len(), before + 1);
+    let Some(Effect::Refused(why)) = s.state.effects.get(&(assignment, principal, host)) else { panic!("no effect") };
+    assert_eq!((why.about(), why.shown().len()), (principal, 200));
 }

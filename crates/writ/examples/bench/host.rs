@@ -170,7 +170,9 @@ impl House {
                 let found = state.effects.iter().find(|((of, ..), _)| *of == assignment).map(|(_, effect)| effect);
                 match found {
                     Some(effect) if effect == wanted => return Ok(()),
-                    Some(Effect::Refused(why)) => return Err(Failed::from(format!("the host refused: {why}"))),
+                    Some(Effect::Refused(why)) => {
+                        return Err(Failed::from(format!("the host refused: {}", why.shown())));
+                    }
                     None if *wanted == Effect::Gone => return Ok(()),
                     _ => newest.changed().await?,
                 }

@@ -5,7 +5,8 @@ use super::stop::Stop;
 use super::table::{Accent, clean, columns, wrap};
 use super::terminal::Terminal;
 use super::{Common, open};
-use crate::http::api::shape::Told;
+use crate::http::api::shape::{EmergencyUse, Told};
+use crate::when::Reader;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 #[derive(clap::Args, Debug)]
@@ -45,6 +46,9 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         terminal.value(&told);
         return Ok(());
     }
+    for line in emergencies(&told.emergencies, terminal, &reader) {
+        terminal.say(line);
+    }
     for entry in &told.entries {
         let at = reader.record(entry.at);
         let room = terminal.look.width.saturating_sub(columns(&at) + 4).max(30);
@@ -59,4 +63,19 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         terminal.say(terminal.paint(Accent::Dim, " There is more: -n 1000, or a narrower --since, --role or --who."));
     }
     Ok(())
+}
+
+/// A line for each emergency account that was used lately: whoever looks is to see it without looking for it.
+pub(super) fn emergencies(used: &[EmergencyUse], terminal: &Terminal, reader: &Reader) -> Vec<String> {
+    let line = |one: &EmergencyUse| {
+        let told = format!(
+            "! The emergency account {} was used {} ({}): writ audit --who \"{}\"",
+            clean(&one.account.name),
+            reader.ago(one.at),
+            reader.moment(one.at),
+            clean(&one.account.name),
+        );
+        terminal.paint(Accent::Bad, &told)
+    };
+    used.iter().map(line).collect()
 }

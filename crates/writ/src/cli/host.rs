@@ -9,7 +9,7 @@ use super::stop::Stop;
 use super::table::{Accent, Cell, Table};
 use super::terminal::Terminal;
 use super::{Common, open, ticked};
-use crate::http::api::shape::{Code, HostTold};
+use crate::http::api::shape::{AccountRule, Code, HostTold};
 use serde_json::json;
 use ureq::http::Method;
 
@@ -42,8 +42,23 @@ enum Verb {
         /// On the hosts of this administrative unit
         #[arg(long)]
         unit: Option<String>,
-        /// Go back to the rule: the first part of the user principal name
+        /// Go back to the rule; see account-rule
         #[arg(long, conflicts_with = "account")]
+        default: bool,
+    },
+    /// Show how local accounts are named, or say how
+    AccountRule {
+        /// The name, with {local} for the part of the user principal name before the @, such as adm-{local}; none to
+        /// show the rules
+        rule: Option<String>,
+        /// On this host only; on every host if neither --host nor --unit
+        #[arg(long, conflicts_with = "unit")]
+        host: Option<String>,
+        /// On the hosts of this administrative unit
+        #[arg(long)]
+        unit: Option<String>,
+        /// Take the rule back; the next wider one applies again
+        #[arg(long, conflicts_with = "rule")]
         default: bool,
     },
     /// Forget a host; what is in force on it ends
@@ -69,7 +84,7 @@ pub(super) fn run(common: &Common, args: Args, terminal: &Terminal) -> Result<()
                 return Ok(());
             }
             let place = host.or(unit).map_or("every host".to_owned(), |place| place.name);
-            let account = account.unwrap_or_else(|| "the first part of their account name again".into());
+            let account = account.unwrap_or_else(|| "as the rule says again".into());
             terminal.say(ticked(
                 terminal,
                 Accent::Good,
@@ -79,6 +94,13 @@ pub(super) fn run(common: &Common, args: Args, terminal: &Terminal) -> Result<()
             ));
             Ok(())
         }
+        Verb::AccountRule { rule: None, default: false, host: None, unit: None } => {
+            account_rules(&mut client, terminal)
+        }
+        Verb::AccountRule { rule: None, default: false, .. } => Err(Stop::Usage(
+            "Give a rule such as adm-{local} for that place, or --default to take its rule back.".into(),
+        )),
+        Verb::AccountRule { rule, host, unit, .. } => name_accounts(&mut client, rule, (host, unit), terminal),
         Verb::Remove { host } => {
             let host = meaning::of(&mut client, Sort::Host, &host)?;
             let path = format!("/writ/v1/hosts/{}", host.id);
@@ -119,6 +141,49 @@ fn enrol(client: &mut Client, unit: Option<&str>, terminal: &Terminal) -> Result
     // The code goes in by standard input: a process list shows what a program was called with.
     terminal.say(format!("  writ agent enrol {}", client.server()));
     terminal.say(format!("and, when it asks, this code: {}", terminal.paint(Accent::Strong, &code.code)));
+    Ok(())
+}
+
+fn account_rules(client: &mut Client, terminal: &Terminal) -> Result<(), Stop> {
+    let rules: Vec<AccountRule> = client.get("/writ/v1/accounts/rules")?;
+    if terminal.json {
+        terminal.value(&rules);
+        return Ok(());
+    }
+    let mut table = Table::new();
+    for one in &rules {
+        let place = match (&one.host, &one.unit) {
+            (Some(host), _) => format!("host {}", host.name),
+            (None, Some(unit)) => format!("hosts in {}", unit.name),
+            (None, None) => "every host".to_owned(),
+        };
+        table.row([place.into(), one.rule.as_str().into()]);
+    }
+    terminal.table(&table);
+    Ok(())
+}
+
+fn name_accounts(
+    client: &mut Client,
+    rule: Option<String>,
+    (host, unit): (Option<String>, Option<String>),
+    terminal: &Terminal,
+) -> Result<(), Stop> {
+    let host = host.map(|host| meaning::of(client, Sort::Host, &host)).transpose()?;
+    let unit = unit.map(|unit| meaning::of(client, Sort::Unit, &unit)).transpose()?;
+    let body =
+        json!({"host": host.as_ref().map(|h| &h.id), "unit": unit.as_ref().map(|u| &u.id), "rule": rule.as_deref()});
+    stepping_up(client, terminal, |client| client.send(Method::POST, "/writ/v1/accounts/rules", Some(&body)))?;
+    if terminal.json {
+        terminal.value(&body);
+        return Ok(());
+    }
+    let place = host.or(unit).map_or("every host".to_owned(), |place| place.name);
+    let told = match rule {
+        Some(rule) => format!("accounts on {place} are {rule}; who was mapped by hand stays so"),
+        None => format!("accounts on {place} follow the next wider rule again"),
+    };
+    terminal.say(ticked(terminal, Accent::Good, "✓", "named", &told));
     Ok(())
 }
 

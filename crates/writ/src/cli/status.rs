@@ -60,10 +60,13 @@ fn told(status: &Status, terminal: &Terminal, reader: &Reader) -> String {
     section(&mut table, "WAITING", &status.waiting, |waiting| waiting_row(waiting, reader));
     section(&mut table, "FOR YOU TO DECIDE", &status.deciding, |deciding| deciding_row(deciding, reader));
     section(&mut table, "ELIGIBLE", &status.eligible, |eligible| eligible_row(eligible, reader));
+    let loud: String = super::audit::emergencies(&status.emergencies, terminal, reader).join("\n");
+    let loud = if loud.is_empty() { loud } else { format!("{loud}\n") };
     if table.is_empty() {
-        return format!("{} holds nothing, waits for nothing, and is eligible for nothing here.\n", status.who.name);
+        let nothing = "holds nothing, waits for nothing, and is eligible for nothing here";
+        return format!("{loud}{} {nothing}.\n", status.who.name);
     }
-    table.told(terminal.look)
+    format!("{loud}{}", table.told(terminal.look))
 }
 
 fn section<T>(table: &mut Table, title: &str, all: &[T], row: impl Fn(&T) -> Vec<Cell>) {
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::config::Environment;
-    use crate::http::api::shape::{Called, HostEffect};
+    use crate::http::api::shape::{Called, EmergencyUse, HostEffect};
     use writ_core::time::{Span, Time};
 
     fn called(id: &str, name: &str) -> Called {
@@ -208,9 +211,14 @@ mod tests {
                 needs: vec!["MFA".into(), "approval".into()],
                 gives: vec![],
             }],
+            emergencies: vec![EmergencyUse {
+                account: called("e1", "Break Glass 1"),
+                at: at.before(Span::from_minutes(90)),
+            }],
         };
         let terminal = Terminal::bare(Look::PLAIN, Environment::of(&[("TZ", "Europe/Berlin")]), Clock::by_hand(at));
-        insta::assert_snapshot!(told(&status, &terminal, &terminal.reader()), @r"
+        insta::assert_snapshot!(told(&status, &terminal, &terminal.reader()), @r#"
+        ! The emergency account Break Glass 1 was used 1 h ago (13:22): writ audit --who "Break Glass 1"
         ACTIVE
           Device Administrators   Finance  ends in 1:12:40 (16:05)  effective on 2 of 3 hosts; fin-03
                                                                     refuses it: ana has no account there
@@ -220,6 +228,6 @@ mod tests {
         ELIGIBLE
           Reports Reader          tenant   needs approval           8 h at most, until 31 Dec; gives
                                                                     nothing anywhere yet
-        ");
+        "#);
     }
 }

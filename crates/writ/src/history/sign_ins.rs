@@ -66,7 +66,7 @@ pub struct SignInQuery {
 impl Moment<'_> {
     /// The sign-in that this entry records, if it does.
     pub(super) fn sign_in(&self) -> Option<SignedIn> {
-        let Event::SignInNoted { principal, outcome, methods, count, .. } = self.event else { return None };
+        let Event::SignInNoted { principal, outcome, methods, count, from, .. } = self.event else { return None };
         if *outcome == SignIn::SignedOut {
             return None;
         }
@@ -81,7 +81,10 @@ impl Moment<'_> {
             outcome: *outcome,
             methods: methods.clone(),
             count: *count,
-            address: self.envelope.actor.address.as_ref().map(|a| a.shown().to_owned()),
+            // Whoever failed is nobody, so the entry itself says where failures came from; the first address stands here.
+            address: (self.envelope.actor.address.as_ref())
+                .or_else(|| from.first().map(|source| &source.address))
+                .map(|a| a.shown().to_owned()),
             via: self.envelope.actor.via,
             correlation: self.envelope.cause.correlation,
         })

@@ -88,7 +88,8 @@ async fn token(
     let form = Form::read(&body)?;
     let origin = origin(&parts);
     let contexts = contexts::asked(form.get("claims").unwrap_or_default());
-    let contexts = contexts.map_err(|_| Wrong::request("The parameter claims is not what a claims challenge asked for."))?;
+    let contexts =
+        contexts.map_err(|_| Wrong::request("The parameter claims is not what a claims challenge asked for."))?;
     let wished = || {
         let wished = wish(form.get("scope").unwrap_or_default());
         let all = "Ask for scopes of one API that this server knows; none at all, or /.default, means all of them.";

@@ -309,8 +309,8 @@ impl Identity {
     /// sign-ins that were counted meanwhile on record.
     pub async fn tend(&self) -> Result<(), Denied> {
         let now = self.now();
-        for (about, outcome, count) in self.0.notes.due(now) {
-            self.note_failed(about, outcome, count).await?;
+        for note in self.0.notes.due(now) {
+            self.note_failed(note).await?;
         }
         self.0.vault.sweep(now).await?;
         Ok(())

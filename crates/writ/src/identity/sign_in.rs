@@ -15,7 +15,7 @@ use super::totp::Totp;
 use super::{Denied, Identity, Origin, random, secret};
 use crate::store::Fault;
 use crate::vault::Kind;
-use writ_core::command::{Method, SignIn};
+use writ_core::command::{Method, SignIn, Wrong};
 use writ_core::holds;
 use writ_core::ids::{CredentialId, PrincipalId};
 use writ_core::state::State;
@@ -83,7 +83,7 @@ impl Identity {
             Ok(attempt) => attempt,
             Err(not_yet) => {
                 if matches!(not_yet, NotYet::Wait(_)) {
-                    self.failed(who, SignIn::Throttled);
+                    self.failed(who, SignIn::Throttled, None, origin);
                 }
                 return Err(not_yet.into());
             }
@@ -108,11 +108,17 @@ impl Identity {
             }
         };
         let Some((who, password, totp)) = proved else {
-            self.failed(who, SignIn::Failed);
+            // The answer does not tell which; the record does.
+            let wrong = match (who, right) {
+                (None, _) => Wrong::Name,
+                (_, false) => Wrong::Password,
+                (_, true) => Wrong::Code,
+            };
+            self.failed(who, SignIn::Failed, Some(wrong), origin);
             return Err(Denied::Wrong);
         };
         if !holds::enabled(&state, who) {
-            self.failed(Some(who), SignIn::Failed);
+            self.failed(Some(who), SignIn::Failed, Some(Wrong::Disabled), origin);
             return Err(Denied::Disabled);
         }
         self.0.throttle.succeeded(attempt, now).await?;
@@ -140,11 +146,12 @@ impl Identity {
             }
         }
         let Some((who, credential)) = proved else {
-            self.failed(named, SignIn::Failed);
+            let wrong = named.map_or(Wrong::Name, |_| Wrong::Secret);
+            self.failed(named, SignIn::Failed, Some(wrong), origin);
             return Err(Denied::Wrong);
         };
         if !holds::enabled(&state, who) {
-            self.failed(Some(who), SignIn::Failed);
+            self.failed(Some(who), SignIn::Failed, Some(Wrong::Disabled), origin);
             return Err(Denied::Disabled);
         }
         // Loud on purpose: whoever watches the server's own log sees it even if nobody reads the audit.
@@ -191,7 +198,7 @@ impl Identity {
         let attempt = self.0.throttle.begin(Aim::StepUp(session.id), origin.address, now).await?;
         let who = session.principal;
         let Some(totp) = self.consume(&self.state(), who, code, now).await? else {
-            self.failed(Some(who), SignIn::Failed);
+            self.failed(Some(who), SignIn::Failed, Some(Wrong::Code), origin);
             return Err(Denied::Wrong);
         };
         self.0.throttle.succeeded(attempt, now).await?;

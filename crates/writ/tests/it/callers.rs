@@ -178,3 +178,72 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     let wanted = TABLE.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
     assert_eq!(told, wanted, "the table and the routes differ; found:\n{told}");
 }
+
+/// Writ's own routes, as the router has them: their verbs and paths stand in the one place where they are made.
+const OWN: &str = include_str!("../../src/http/api/routes.rs");
+/// What each kind of caller gets there.
+const OWN_TABLE: &str = include_str!("callers_own.txt");
+
+/// `(verb, path)` of every route in that file.
+fn own_routes() -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    for line in OWN.lines().filter_map(|l| l.trim().strip_prefix(".route(\"")) {
+        let (path, rest) = line.split_once("\", ").expect("a path and its handlers on one line");
+        // Its answer has no end; who gets it is in `additions`.
+        if path == "/writ/v1/changes" {
+            continue;
+        }
+        let verbs = [("get(", "GET"), ("post(", "POST"), ("patch(", "PATCH"), ("put(", "PUT"), ("delete(", "DELETE")];
+        let mut here: Vec<_> = verbs.iter().filter(|(call, _)| rest.contains(call)).map(|(_, v)| (*v, path)).collect();
+        assert!(!here.is_empty(), "no verb is known in: {line}");
+        found.append(&mut here);
+    }
+    found.sort_unstable_by_key(|(verb, path)| (*path, *verb));
+    found
+}
+
+/// What is asked of one of them: about things that are there where that changes the answer, and with a body that makes
+/// sense.
+fn own(verb: &str, pattern: &str, ask: &str) -> (String, String) {
+    let path = match pattern {
+        "/writ/v1/names" => format!("{pattern}?kind=user&typed=ana"),
+        "/writ/v1/requests/{id}" => pattern.replace("{id}", ask),
+        "/writ/v1/users/{id}/erase" => pattern.replace("{id}", "00000000-0000-0000-0000-00000000dead"),
+        _ => pattern.replace("{id}", &CARLA.to_string()),
+    };
+    let body = match (verb, pattern) {
+        ("GET" | "DELETE", _) => return (path, String::new()),
+        (_, "/writ/v1/explain") => json!({"principal": CARLA, "role": ROOT, "scope": "/"}),
+        (_, "/writ/v1/settings") => json!({"name": "Northwind Traders"}),
+        (_, "/writ/v1/accounts") => json!({"principal": CARLA, "account": "carlota"}),
+        (_, "/writ/v1/accounts/rules") => json!({"unit": FINANCE, "rule": "adm-{local}"}),
+        (_, "/writ/v1/enrol") => json!({"code": "AAAA-AAAA"}),
+        _ => json!({}),
+    };
+    (path, body.to_string())
+}
+
+#[tokio::test]
+async fn every_route_of_writs_own_answers_every_kind_of_caller_as_the_table_says() {
+    let mut told = Vec::new();
+    for (verb, pattern) in own_routes() {
+        let (house, callers, ask) = house().await;
+        let (path, body) = own(verb, pattern, &ask);
+        let (before, log) = (house.rights(), house.engine.head().size);
+        let mut got = Vec::new();
+        for (n, client) in callers.iter().enumerate() {
+            let reply = client.send(verb, &path, body.clone()).await;
+            assert!(!reply.status.is_server_error(), "{}: {}", reply.asked, reply.text);
+            if reply.status.is_client_error() {
+                reply.refused();
+            }
+            got.push(reply.status.as_u16().to_string());
+            let wrote = house.rights() != before || (house.engine.head().size != log && !pattern.ends_with("signout"));
+            assert!(!wrote || (n == 3 && verb != "GET"), "{verb} {pattern} changed something");
+        }
+        told.push(format!("{}  {verb:6} {pattern}", got.join(" ")));
+    }
+    let told = told.join("\n");
+    let wanted = OWN_TABLE.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
+    assert_eq!(told, wanted, "the table and the routes differ; found:\n{told}");
+}

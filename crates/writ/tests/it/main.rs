@@ -1,6 +1,7 @@
 //! Stories over HTTP: a whole server in this process, on the memory store and a clock set by hand; and the real program at a
 //! command line.
 
+mod accounts;
 mod additions;
 mod attacks;
 mod batch;

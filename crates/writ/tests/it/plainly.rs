@@ -55,7 +55,8 @@ async fn a_plain_assignment_is_a_schedule_that_no_request_made() {
     assert!(dana.delete(&format!("{PLAIN}/{id}")).await.refused().starts_with("404 "));
     assert!(dana.get(&format!("{SCHEDULES}?{of_eve}")).await.list().is_empty());
     let again = dana.post(PLAIN, body).await.is(201);
-    let remove = json!({"action": "adminRemove", "principalId": EVE, "roleDefinitionId": ROOT, "directoryScopeId": "/"});
+    let remove =
+        json!({"action": "adminRemove", "principalId": EVE, "roleDefinitionId": ROOT, "directoryScopeId": "/"});
     assert_eq!(dana.post(REQUESTS, remove).await.is(201)["status"], "Revoked");
     assert!(dana.delete(&format!("{PLAIN}/{}", again["id"].as_str().unwrap())).await.refused().starts_with("404 "));
 }

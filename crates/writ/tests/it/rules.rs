@@ -37,7 +37,10 @@ async fn an_authentication_context_is_asked_for_by_a_claims_challenge() {
     let mut other = activation("PT1H");
     other["justification"] = Json::Null;
     let with_more = ana.post(ASSIGNMENTS, other).await.refused();
-    assert!(with_more.starts_with("400 RoleAssignmentRequestPolicyValidationFailed: "), "rules come first: {with_more}");
+    assert!(
+        with_more.starts_with("400 RoleAssignmentRequestPolicyValidationFailed: "),
+        "rules come first: {with_more}"
+    );
     let claims = house.claims_of(&ana);
     for (acrs, status) in [(vec!["c2".to_owned()], 400), (vec!["c2".to_owned(), "c1".to_owned()], 201)] {
         let raised = house.with_claims(&writ::identity::token::Claims { acrs, ..claims.clone() });

@@ -7,10 +7,11 @@ use crate::chance::Chance;
 use crate::world::Cast;
 use writ_core::command::Effect;
 use writ_core::command::{
-    Caller, Command, Expiration, Method, NewUser, Outcome, Place, Proof, Removal, SignIn, Sort, TicketGiven,
+    Caller, Command, Expiration, Method, NewUser, Outcome, Place, Proof, Removal, SignIn, SignInNote, Sort, TicketGiven,
 };
 use writ_core::ids::{CredentialId, DeviceId, PersonId, PrincipalId, RequestId, RoleId, UnitId};
 use writ_core::log::Via;
+use writ_core::personal::Personal;
 use writ_core::role::{DEVICE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR};
 use writ_core::rules::{Approval, Approver, RuleChange, Side, Stage};
 use writ_core::scope::{Scope, Target};
@@ -292,7 +293,11 @@ pub(crate) fn machine(chance: &mut Chance, cast: &Cast, state: &State) -> (Comma
             let host = chance.pick(&cast.hosts);
             let assignments: Vec<_> = state.assignments.values().collect();
             let assignment = chance.pick(&assignments);
-            let result = chance.pick(&[Effect::Effective, Effect::Gone, Effect::Refused("no such account".into())]);
+            let result = chance.pick(&[
+                Effect::Effective,
+                Effect::Gone,
+                Effect::Refused(Personal::new(assignment.principal, "no such account")),
+            ]);
             let outcome = Outcome { assignment: assignment.id, principal: assignment.principal, host, result };
             // Sometimes in another host's name.
             let speaks = chance.pick(&cast.hosts);
@@ -301,8 +306,9 @@ pub(crate) fn machine(chance: &mut Chance, cast: &Cast, state: &State) -> (Comma
         _ => {
             let principal = Some(chance.pick(&cast.everybody()));
             let outcome = chance.pick(&[SignIn::Succeeded, SignIn::Failed, SignIn::Throttled]);
-            let note = Command::NoteSignIn { principal, outcome, methods: vec![Method::Password], count: 1 };
-            (note, Caller::timer(chance.id()))
+            let (methods, from) = (vec![Method::Password], vec![("192.0.2.7".to_owned(), 1)]);
+            let note = SignInNote { principal, outcome, wrong: None, methods, count: 1, client: None, from };
+            (Command::NoteSignIn(note), Caller::timer(chance.id()))
         }
     }
 }

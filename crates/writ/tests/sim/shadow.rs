@@ -349,9 +349,14 @@ impl Shadow {
                 Approver::Administrators => {}
             }
         }
-        named.retain(|id| self.beings.contains_key(id) && able(id));
-        if named.is_empty() {
-            assert!(self.could_manage(by), "entry {seq}: not a fallback approver");
+        let decided = |id: &PrincipalId| asked.approved.iter().any(|(_, earlier)| person(earlier) == person(id));
+        named.retain(|id| self.beings.contains_key(id) && able(id) && !decided(id));
+        let persons: BTreeSet<_> = named.iter().map(person).collect();
+        let so_far = asked.approved.iter().filter(|(there, _)| *there == stage).count();
+        let needed = usize::from(asked.terms.stages[usize::from(stage)].needed).saturating_sub(so_far);
+        if persons.len() < needed.max(1) {
+            let fits = named.contains(&by) || self.could_manage(by);
+            assert!(fits, "entry {seq}: neither an approver nor a fallback approver");
         } else {
             assert!(named.contains(&by), "entry {seq}: not an approver");
         }

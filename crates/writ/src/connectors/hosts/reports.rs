@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use writ_core::command::{Caller, Command, Effect, Outcome};
 use writ_core::ids::DeviceId;
 use writ_core::order::{GrantReport, Report, Standing, told_max};
+use writ_core::personal::Personal;
 use writ_core::time::{Span, Time};
 
 /// How long the first report of a round waits for others.
@@ -110,7 +111,7 @@ fn outcome(host: DeviceId, report: GrantReport) -> Option<Outcome> {
     let result = match report.standing {
         Standing::Waiting => return None,
         Standing::InForce { .. } => Effect::Effective,
-        Standing::Refused | Standing::Failed => Effect::Refused(report.told),
+        Standing::Refused | Standing::Failed => Effect::Refused(Personal::new(report.grant.principal, report.told)),
         Standing::Ended { .. } => Effect::Gone,
     };
     Some(Outcome { assignment: report.grant.activation, principal: report.grant.principal, host, result })

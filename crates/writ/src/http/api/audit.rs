@@ -3,6 +3,7 @@
 
 use super::routes::Told;
 use super::shape::{self, TellEntry};
+use super::status;
 use crate::history::LineQuery;
 use crate::http::problem::Problem;
 use crate::http::router::App;
@@ -63,5 +64,6 @@ pub(super) async fn audit(
     let before = lines.last().filter(|line| full && line.seq > 1).map(|line| line.seq);
     let entries =
         lines.into_iter().map(|line| TellEntry { seq: line.seq, at: line.at, kind: line.kind, told: line.told });
-    Ok(Json(shape::Told { entries: entries.collect(), before }))
+    let emergencies = status::emergencies(&app.engine.state(), app.engine.now());
+    Ok(Json(shape::Told { entries: entries.collect(), before, emergencies }))
 }

@@ -1,7 +1,8 @@
 //! Which path leads to which answer. Each handler looks at one frozen moment or submits one command.
 
 use super::shape::{
-    About, Called, Code, Explained, HostTold, Meanings, Progress, Question, RoleTold, Status, TenantSettings,
+    About, AccountRule, Called, Code, Explained, HostTold, Meanings, Progress, Question, RoleTold, Status,
+    TenantSettings,
 };
 use super::{audit, changes, explain, hosts, log, names, people, progress, roles, settings, status};
 use crate::engine::Wrong;
@@ -33,6 +34,7 @@ pub fn routes() -> Router<App> {
         .route("/writ/v1/hosts/{id}", delete(remove_host))
         .route("/writ/v1/hosts/codes", post(host_code))
         .route("/writ/v1/accounts", post(map_account))
+        .route("/writ/v1/accounts/rules", get(account_rules).post(name_accounts))
         .route("/writ/v1/users/{id}/code", post(people::code))
         .route("/writ/v1/users/{id}/erase", post(log::erase))
         .route("/writ/v1/enrol", post(people::enrol))
@@ -138,6 +140,15 @@ async fn remove_host(State(app): State<App>, caller: Caller, Path(id): Path<Stri
 async fn map_account(State(app): State<App>, caller: Caller, bytes: Bytes) -> Result<StatusCode, Problem> {
     let mapping: hosts::Mapping = body(&bytes)?;
     let command = hosts::map(&app.engine.state(), mapping).map_err(|refusal| Problem::from(&refusal))?;
+    submit(&app, caller, command).await
+}
+
+async fn account_rules(State(app): State<App>, caller: Caller) -> Told<Vec<AccountRule>> {
+    refused(hosts::account_rules(&app.engine.state(), &app.engine.context(&caller)))
+}
+
+async fn name_accounts(State(app): State<App>, caller: Caller, bytes: Bytes) -> Result<StatusCode, Problem> {
+    let command = hosts::naming(body(&bytes)?).map_err(|refusal| Problem::from(&refusal))?;
     submit(&app, caller, command).await
 }
 

@@ -53,6 +53,18 @@ pub struct Status {
     pub deciding: Vec<Deciding>,
     /// What can be asked for.
     pub eligible: Vec<Eligible>,
+    /// Emergency accounts that were used lately, for those who may read the audit.
+    #[serde(default)]
+    pub emergencies: Vec<EmergencyUse>,
+}
+
+/// The use of an emergency account, or a new secret for it; told for 30 days.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EmergencyUse {
+    /// Which account.
+    pub account: Called,
+    /// When, the last time.
+    pub at: Time,
 }
 
 /// A role that is held.
@@ -325,6 +337,9 @@ pub struct Told {
     pub entries: Vec<TellEntry>,
     /// Give it as `before` for older ones; absent at the beginning of the log.
     pub before: Option<u64>,
+    /// Emergency accounts that were used lately, whatever entries were asked for.
+    #[serde(default)]
+    pub emergencies: Vec<EmergencyUse>,
 }
 
 /// One entry, told.
@@ -355,6 +370,17 @@ pub struct HostTold {
     pub accounts: Vec<String>,
     /// Grants there that Writ did not give.
     pub drift: Vec<String>,
+}
+
+/// `GET /writ/v1/accounts/rules`: how local accounts are named in one place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountRule {
+    /// On this host.
+    pub host: Option<Called>,
+    /// On the hosts of this unit; everywhere if neither.
+    pub unit: Option<Called>,
+    /// The name, with `{local}` for the part of the user principal name before the `@`.
+    pub rule: String,
 }
 
 /// A single-use code, shown once.

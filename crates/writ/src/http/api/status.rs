@@ -1,6 +1,6 @@
 //! `GET /writ/v1/status`: where the caller stands now: what they hold, wait for, can decide and can ask for.
 
-use super::shape::{Active, Called, Deciding, Effect, Eligible, HostEffect, Status, Waiting};
+use super::shape::{Active, Called, Deciding, Effect, Eligible, EmergencyUse, HostEffect, Status, Waiting};
 use crate::http::graph::ids;
 use writ_core::command::{self, Expiration};
 use writ_core::decide::{Context, approvers_of, may_decide};
@@ -55,7 +55,28 @@ pub fn status(state: &State, cx: &Context) -> Result<Status, Refusal> {
         waiting: waiting.take(LIST_MAX).map(|r| waiting_told(state, r, now)).collect(),
         deciding: deciding(state, who, now),
         eligible,
+        emergencies: if holds::duties(state, who, now).has(Duty::ReadAudit) {
+            emergencies(state, now)
+        } else {
+            Vec::new()
+        },
     })
+}
+
+/// How long the use of an emergency account is told to whoever looks.
+const EMERGENCY_TOLD: Span = Span::from_days(30);
+
+/// The emergency accounts that were used lately, the last one first.
+pub fn emergencies(state: &State, now: Time) -> Vec<EmergencyUse> {
+    let mut used: Vec<EmergencyUse> = state
+        .emergency_used
+        .iter()
+        .filter(|(_, at)| now.since(**at) < EMERGENCY_TOLD)
+        .map(|(id, at)| EmergencyUse { account: principal_called(state, *id), at: *at })
+        .collect();
+    used.sort_by_key(|one| std::cmp::Reverse(one.at));
+    used.truncate(LIST_MAX);
+    used
 }
 
 fn active_told(state: &State, who: PrincipalId, a: &std::sync::Arc<Assignment>, now: Time) -> Active {
@@ -77,7 +98,7 @@ pub fn effect(state: &State, who: PrincipalId, a: &std::sync::Arc<Assignment>, n
         let name = state.hosts.get(&host).map_or_else(|| host.to_string(), |h| h.name.clone());
         let (condition, why) = match state.effects.get(&(a.id, who, host)) {
             Some(command::Effect::Effective) => ("effective", None),
-            Some(command::Effect::Refused(why)) => ("refused", Some(why.clone())),
+            Some(command::Effect::Refused(why)) => ("refused", Some(why.shown().to_owned())),
             Some(command::Effect::Gone) => ("gone", None),
             Some(command::Effect::Intended) => ("ordered", None),
             None => match plan::account_on(state, who, host) {

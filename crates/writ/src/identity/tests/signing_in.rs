@@ -244,8 +244,8 @@ async fn the_answer_to_a_failed_sign_in_does_not_wait_for_the_log() {
     let noted = async {
         loop {
             let told = house.told().await;
-            // Two accounts, and one for all the names that nobody has.
-            if told.iter().filter(|t| *t == "Failed 1").count() == 3 {
+            // Two accounts by a secret, one of them by a password, and one for all the names that nobody has.
+            if told.iter().filter(|t| *t == "Failed 1").count() == 4 {
                 break;
             }
             tokio::task::yield_now().await;
