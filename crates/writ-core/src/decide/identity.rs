@@ -194,10 +194,16 @@ pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: C
 /// Ending sessions takes no right away for good: whoever it was signs in again.
 pub(super) fn end_sessions(state: &State, cx: &Context, id: PrincipalId) -> Judged {
     let p = super::principal(state, id)?;
-    if p.user().is_none() {
+    let Some(user) = p.user() else {
         return Err(Refusal::Conflict { why: "Only a user has sign-in sessions.".into() });
-    }
+    };
     if cx.asker(state)? != id {
+        if user.emergency {
+            // Whoever could end it again and again would hold the last way in shut.
+            let why = "Nobody else ends an emergency account's sessions: it is the way in when all else fails. Sign in to \
+                       it to end them, or mint it a new secret at the server's console (writ recover).";
+            return Err(Refusal::Conflict { why: why.into() });
+        }
         cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
         if holds::powerful(state, id) {
             cx.with_duty(state, Duty::ManageRoles)?;

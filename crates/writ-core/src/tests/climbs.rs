@@ -175,6 +175,17 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
 }
 
 #[test]
+fn nobody_signs_an_emergency_account_out_but_itself() {
+    let mut s = Story::new();
+    let command = Command::EndSessions { principal: s.id("emergency-1") };
+    for who in ["dana", "emergency-2"] {
+        assert!(matches!(s.by(who, command.clone()), Err(Refusal::Conflict { .. })), "{who}");
+    }
+    assert!(s.by("emergency-1", command).is_ok());
+    assert!(s.by("dana", Command::EndSessions { principal: s.id("ana") }).is_ok(), "anybody else's may be ended");
+}
+
+#[test]
 fn the_name_on_an_emergency_accounts_paper_is_not_changed() {
     let mut s = Story::new();
     let rename = |s: &Story, name: Option<&str>, upn: Option<&str>| Command::UpdateUser {
