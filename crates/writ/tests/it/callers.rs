@@ -107,6 +107,8 @@ pub(crate) fn body(verb: Verb, pattern: &str) -> String {
             "id": "Expiration_EndUser_Assignment", "maximumDuration": "PT1H",
             "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyExpirationRule",
         }]}),
+        (_, "directoryRoles") => json!({"roleTemplateId": ROOT}),
+        (_, p) if p.ends_with("scopedRoleMembers") => json!({"roleId": ROOT, "roleMemberInfo": {"id": EVE}}),
         (_, "roleManagement/directory/roleAssignments") => {
             json!({"principalId": EVE, "roleDefinitionId": ROOT, "directoryScopeId": "/"})
         }

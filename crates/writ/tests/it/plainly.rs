@@ -1,6 +1,6 @@
 //! Assignments made without a request, at Graph's two older doors, and how the others show them.
 
-use crate::house::{ANA, CARLA, DANA, EVE, House, ROOT, TENANT};
+use crate::house::{ANA, CARLA, DANA, EVE, FINANCE, House, ROOT, TENANT};
 use serde_json::json;
 
 const PLAIN: &str = "/v1.0/roleManagement/directory/roleAssignments";
@@ -88,4 +88,33 @@ async fn members_of_a_directory_role_come_and_go_by_reference() {
     dana.delete(&format!("{members}/{CARLA}/$ref")).await.is(204);
     assert!(dana.get(&members).await.list().is_empty());
     assert!(dana.delete(&format!("{members}/{CARLA}/$ref")).await.refused().starts_with("404 "));
+}
+
+#[tokio::test]
+async fn members_of_a_role_in_a_unit_come_and_go() {
+    let house = House::new().await;
+    let (ana, dana) = (house.signed_in(ANA).await, house.signed_in(DANA).await);
+    let members = format!("/v1.0/directory/administrativeUnits/{FINANCE}/scopedRoleMembers");
+    let body = json!({"roleId": ROOT, "roleMemberInfo": {"id": CARLA}});
+    assert!(ana.post(&members, body.clone()).await.refused().starts_with("403 Authorization_RequestDenied: "));
+    assert!(dana.post(&members, json!({"roleId": ROOT})).await.refused().contains("roleMemberInfo"));
+    let made = dana.post(&members, body.clone()).await.is(201);
+    assert_eq!((&made["administrativeUnitId"], &made["roleMemberInfo"]["id"]), (&json!(FINANCE), &json!(CARLA)));
+    assert!(dana.post(&members, body).await.refused().starts_with("400 RoleAssignmentExists: "));
+    let one = format!("{members}/{}", made["id"].as_str().unwrap());
+    assert_eq!(dana.get(&one).await.is(200)["id"], made["id"]);
+    assert!(ana.delete(&one).await.refused().starts_with("404 "), "not hers to see");
+    dana.delete(&one).await.is(204);
+    assert!(dana.get(&members).await.list().is_empty());
+    assert!(house.engine.state().held_by(CARLA).assignments.is_empty());
+}
+
+#[tokio::test]
+async fn every_directory_role_is_active_from_the_start() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let refused = dana.post("/v1.0/directoryRoles", json!({"roleTemplateId": ROOT})).await.refused();
+    assert!(refused.starts_with("400 Request_BadRequest: ") && refused.contains("conflicting object"), "{refused}");
+    let unknown = json!({"roleTemplateId": TENANT});
+    assert!(dana.post("/v1.0/directoryRoles", unknown).await.refused().starts_with("404 "));
 }

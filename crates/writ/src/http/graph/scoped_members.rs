@@ -31,7 +31,7 @@ pub static MEMBERSHIP: Entity = Entity {
 };
 
 /// One such assignment.
-struct Membership<'a> {
+pub struct Membership<'a> {
     moment: &'a Moment,
     held: &'a Assignment,
     unit: UnitId,
@@ -55,7 +55,8 @@ impl Row for Membership<'_> {
     }
 }
 
-fn of<'a>(moment: &'a Moment, held: &'a Assignment) -> Option<Membership<'a>> {
+/// The assignment as such a membership, if it is one now and the looker may see it.
+pub fn of<'a>(moment: &'a Moment, held: &'a Assignment) -> Option<Membership<'a>> {
     let Scope::Unit(unit) = held.target.scope() else { return None };
     let state = &moment.state;
     let role = state.roles.get(&held.target.role_id()).is_some_and(|r| r.enabled);
