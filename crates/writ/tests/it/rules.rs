@@ -91,3 +91,21 @@ async fn notification_rules_are_served_back_as_they_were_set() {
     served.as_object_mut().unwrap().retain(|name, _| body.get(name).is_some());
     assert_eq!(served, body);
 }
+
+#[tokio::test]
+async fn approval_by_nobody_in_particular_is_decided_by_those_who_manage_roles() {
+    let house = House::new().await;
+    let (ana, dana) = (house.signed_in(ANA).await, house.signed_in(DANA).await);
+    let none = json!({"setting": {"isApprovalRequired": true, "approvalMode": "SingleStage", "approvalStages": []}});
+    set(&dana, "Approval_EndUser_Assignment", none).await;
+    let asked = ana.post(ASSIGNMENTS, activation("PT1H")).await.is(201);
+    assert_eq!(asked["status"], "PendingApproval");
+    let approvals = "/beta/roleManagement/directory/roleAssignmentApprovals";
+    let waiting = |list: Vec<Json>| list.iter().any(|one| one["id"] == asked["id"]);
+    assert!(waiting(dana.get(&format!("{approvals}/filterByCurrentUser(on='approver')")).await.list()));
+    assert!(!waiting(ana.get(&format!("{approvals}/filterByCurrentUser(on='approver')")).await.list()), "not her own");
+    let id = asked["id"].as_str().expect("an id");
+    let approve = json!({"reviewResult": "Approve", "justification": "planned"});
+    dana.patch(&format!("{approvals}/{id}/steps/{id}"), approve).await.is(204);
+    assert_eq!(ana.get(&format!("{ASSIGNMENTS}/{id}")).await.is(200)["status"], "Provisioned");
+}

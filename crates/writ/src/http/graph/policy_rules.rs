@@ -304,14 +304,19 @@ fn enablement(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules
 fn approval(fields: &Fields<'_>, was: &Approval) -> Result<Approval, Problem> {
     let Some(setting) = fields.object("setting")? else { return Ok(was.clone()) };
     setting.one_of("approvalMode", &["SingleStage", "Serial", "Parallel", "NoApproval"])?;
-    let stages = match setting.objects("approvalStages")? {
+    let required = setting.bool("isApprovalRequired")?.unwrap_or(was.required);
+    let mut stages: Vec<Stage> = match setting.objects("approvalStages")? {
         None => was.stages.clone(),
         Some(stages) => {
             stages.iter().enumerate().map(|(i, s)| stage(s, was.stages.get(i))).collect::<Result<_, _>>()?
         }
     };
+    if required && stages.is_empty() {
+        // As in Graph: nobody is named, so those who manage roles decide.
+        stages.push(Stage::one_of(Vec::new()));
+    }
     Ok(Approval {
-        required: setting.bool("isApprovalRequired")?.unwrap_or(was.required),
+        required,
         required_for_extension: setting.bool("isApprovalRequiredForExtension")?.unwrap_or(was.required_for_extension),
         asker_reason: setting.bool("isRequestorJustificationRequired")?.unwrap_or(was.asker_reason),
         stages,
