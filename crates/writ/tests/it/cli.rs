@@ -182,6 +182,12 @@ fn somebody_signs_in_stands_somewhere_asks_and_gives_back() {
     let active = ana.says(&["activate", "reports reader", "--for", "1h", "--because", "monthly figures"]);
     assert_eq!(active.status, 0, "{active:?}");
     assert!(active.out.contains("Reports Reader in Writ") && active.out.contains("(1 h)"), "{active:?}");
+    let longer = ana.says(&["extend", "reports reader", "--for", "30m", "--because", "more figures"]);
+    assert!(longer.status == 0 && longer.out.contains("(1 h 30 min)"), "{longer:?}");
+    let too_long = ana.says(&["extend", "reports reader", "--for", "9h"]);
+    assert_eq!(too_long.status, 3, "{too_long:?}");
+    assert!(too_long.err.contains("10 h 30 min asked, 8 h at most") && too_long.err.contains("reason"), "{too_long:?}");
+    assert_eq!(ana.says(&["extend", "device administrators", "--for", "1h"]).status, 2, "it is not switched on");
     let again = ana.says(&["activate", "reports reader", "--for", "1h", "--because", "again"]);
     assert_eq!(again.status, 3);
     assert!(again.out.contains("already active") && again.out.contains("writ deactivate"), "{again:?}");
