@@ -381,3 +381,21 @@ async fn sign_ins_are_told_to_readers_of_the_audit_log() {
     assert_eq!(eve.get(path).await.status, 403);
     assert!(dana.get(&format!("{path}?$orderby=userId")).await.refused().starts_with("400 Request_UnsupportedQuery"));
 }
+
+#[tokio::test]
+async fn the_record_of_a_change_says_what_was_and_what_is() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let before = dana.get(&format!("/v1.0/users/{EVE}")).await.is(200)["displayName"].clone();
+    dana.patch(&format!("/v1.0/users/{EVE}"), json!({"displayName": "Eve Adams"})).await.is(204);
+    dana.patch(&format!("/v1.0/users/{EVE}"), json!({"accountEnabled": false})).await.is(204);
+    for (activity, name, old, new) in [
+        ("Update user", "DisplayName", before.to_string(), "\"Eve Adams\""),
+        ("Disable account", "AccountEnabled", "true".to_owned(), "false"),
+    ] {
+        let path = format!("/v1.0/auditLogs/directoryAudits?$filter=activityDisplayName eq '{activity}'");
+        let record = dana.get(&path).await.list().remove(0);
+        let wanted = json!([{"displayName": name, "oldValue": old, "newValue": new}]);
+        assert_eq!(record["targetResources"][0]["modifiedProperties"], wanted, "{activity}");
+    }
+}

@@ -26,13 +26,13 @@ impl Records<'_> {
                 (DIRECTORY, "UserManagement", "Add user", "Add", vec![m.principal(*user)])
             }
             Event::UserChanged { user, .. } => {
-                (DIRECTORY, "UserManagement", "Update user", "Update", vec![m.principal(*user)])
+                (DIRECTORY, "UserManagement", "Update user", "Update", vec![m.changed(*user)])
             }
             Event::PrincipalDisabled { principal } => {
-                (DIRECTORY, "UserManagement", "Disable account", "Update", vec![m.principal(*principal)])
+                (DIRECTORY, "UserManagement", "Disable account", "Update", vec![m.changed(*principal)])
             }
             Event::PrincipalEnabled { principal } => {
-                (DIRECTORY, "UserManagement", "Enable account", "Update", vec![m.principal(*principal)])
+                (DIRECTORY, "UserManagement", "Enable account", "Update", vec![m.changed(*principal)])
             }
             Event::PrincipalDeleted { principal } => {
                 let thing = m.principal(*principal);
@@ -47,7 +47,7 @@ impl Records<'_> {
                 (DIRECTORY, "GroupManagement", "Add group", "Add", vec![m.principal(*group)])
             }
             Event::GroupChanged { group, .. } => {
-                (DIRECTORY, "GroupManagement", "Update group", "Update", vec![m.principal(*group)])
+                (DIRECTORY, "GroupManagement", "Update group", "Update", vec![m.changed(*group)])
             }
             Event::ServiceCreated { service, .. } => {
                 (DIRECTORY, "ApplicationManagement", "Add service principal", "Add", vec![m.principal(*service)])

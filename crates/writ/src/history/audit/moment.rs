@@ -7,7 +7,7 @@ use writ_core::command::Place;
 use writ_core::event::Event;
 use writ_core::ids::{DeviceId, PrincipalId, RequestId, RoleId, UnitId, Uuid};
 use writ_core::scope::Scope;
-use writ_core::state::Request;
+use writ_core::state::{Request, State};
 
 impl Moment<'_> {
     pub(super) fn initiator(&self, service: &str) -> Initiator {
@@ -47,6 +47,24 @@ impl Moment<'_> {
         };
         let upn = p.user().map(|user| user.upn.shown().to_owned());
         Thing { upn, ..thing(id.0, p.name.shown().to_owned(), sort) }
+    }
+
+    /// A principal, with what of it is other than before.
+    pub(super) fn changed(&self, id: PrincipalId) -> Thing {
+        let mut thing = self.principal(id);
+        let known = |state: &State| -> Vec<(&'static str, String)> {
+            let Some(p) = state.principals.get(&id) else { return Vec::new() };
+            let mut all = vec![("AccountEnabled", p.enabled.to_string()), ("DisplayName", p.name.shown().to_owned())];
+            all.extend(p.user().map(|user| ("UserPrincipalName", user.upn.shown().to_owned())));
+            all.extend(p.group().map(|group| ("Description", group.description.clone())));
+            all
+        };
+        for ((name, old), (_, new)) in known(self.before).into_iter().zip(known(self.after)) {
+            if old != new {
+                thing.modified.push((name.to_owned(), old, new));
+            }
+        }
+        thing
     }
 
     pub(super) fn object(&self, id: Uuid) -> Thing {
