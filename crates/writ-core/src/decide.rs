@@ -138,6 +138,24 @@ pub fn decide(state: &State, command: &Command, context: &Context) -> Decision {
     }
 }
 
+/// Decides commands that are to happen together or not at all: each on what the ones before it lead to. When one of
+/// them is refused, only the records of refusals stay of what any of them would have become.
+pub fn decide_together(state: &State, commands: &[Command], contexts: &[Context]) -> Vec<Decision> {
+    let mut ahead = state.clone();
+    let mut decisions = Vec::with_capacity(commands.len());
+    for (command, context) in commands.iter().zip(contexts) {
+        let decision = decide(&ahead, command, context);
+        ahead = after(&ahead, &decision.events, context);
+        decisions.push(decision);
+    }
+    if decisions.iter().any(|d| d.answer.is_err()) {
+        for decision in decisions.iter_mut().filter(|d| d.answer.is_ok()) {
+            decision.events.clear();
+        }
+    }
+    decisions
+}
+
 /// The state after these events, for looking ahead: what a dry run shows.
 pub fn after(state: &State, events: &[Event], context: &Context) -> State {
     let mut next = state.clone();

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use writ_core::command::{Caller, Command};
-use writ_core::decide::{Answer, Context, Decision, decide};
+use writ_core::decide::{Answer, Context, Decision, after, decide, decide_together};
 use writ_core::ids::{Seq, TenantId, Uuid};
 use writ_core::log::checkpoint::{LogKey, SigningKey};
 use writ_core::log::{Frontier, Hash, Head};
@@ -41,8 +41,11 @@ pub(crate) use replay::event_of;
 /// How many commands may wait; further ones are told to try again.
 pub const QUEUE_MAX: usize = 4096;
 
-/// How many commands share one durable append at most.
+/// How many asks share one durable append at most; commands that are asked together are one.
 pub const BATCH_MAX: usize = 256;
+
+/// How many commands can be asked together.
+pub const TOGETHER_MAX: usize = 20;
 
 /// How many things that time makes happen share one append at most, so that users wait for milliseconds only.
 pub const DUE_MAX: usize = 500;
@@ -57,6 +60,16 @@ pub struct Done {
     /// What to tell the asker.
     pub answer: Answer,
     /// The last entry that it left, or the newest entry when it left none.
+    pub seq: Seq,
+}
+
+/// Commands that were decided together: all were carried out, or none was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Together {
+    /// What to tell the asker of each. When one is a refusal, none was carried out: what is no refusal is what would
+    /// have been answered.
+    pub answers: Vec<Result<Answer, Refusal>>,
+    /// The last entry that they left, or the newest entry when they left none.
     pub seq: Seq,
 }
 
@@ -185,23 +198,54 @@ impl Engine {
 
     /// Carries a command out. It is durable before this returns; a caller that stops waiting does not stop it.
     pub async fn submit(&self, command: Command, caller: Caller) -> Result<Done, Wrong> {
+        let Together { mut answers, seq } = self.carry(vec![command], caller).await.map_err(Wrong::Fault)?;
+        let answer = answers.pop().expect("the writer answers each command");
+        answer.map(|answer| Done { answer, seq }).map_err(|refusal| Wrong::Refused(Box::new(refusal)))
+    }
+
+    /// Carries out several commands together or not at all: each is judged on what the ones before it lead to, and
+    /// all are in one durable append. There may be [`TOGETHER_MAX`] of them.
+    ///
+    /// # Errors
+    /// When the world failed, or there are too many. What is refused is not an error here.
+    pub async fn submit_together(&self, commands: Vec<Command>, caller: Caller) -> Result<Together, Fault> {
+        if commands.len() > TOGETHER_MAX || commands.contains(&Command::RecoverClock) {
+            return Err(Fault::new("these commands cannot be asked together"));
+        }
+        self.carry(commands, caller).await
+    }
+
+    async fn carry(&self, commands: Vec<Command>, caller: Caller) -> Result<Together, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(writer::Job::new(command, caller, reply)).map_err(|e| {
-            Wrong::Fault(Fault::new(match e {
+        self.queue.try_send(writer::Job::new(commands, caller, reply)).map_err(|e| {
+            Fault::new(match e {
                 mpsc::error::TrySendError::Full(_) => "too many commands are waiting; try again in a moment",
                 mpsc::error::TrySendError::Closed(_) => "the engine has stopped; the server must be started again",
-            }))
+            })
         })?;
         answer.await.unwrap_or_else(|_| {
-            Err(Wrong::Fault(Fault::new(
+            Err(Fault::new(
                 "the engine stopped before it answered; whether this was done can be read in the log after a restart",
-            )))
+            ))
         })
     }
 
     /// What the command would become now: the dry run. The same `decide`; appends nothing, calls nobody.
     pub fn rehearse(&self, command: &Command, caller: &Caller) -> Decision {
         decide(&self.state(), command, &self.context(caller))
+    }
+
+    /// The same for commands that are asked together, and the state that they would lead to.
+    pub fn rehearse_together(&self, commands: &[Command], caller: &Caller) -> (Vec<Decision>, State) {
+        let mut state = State::clone(&self.state());
+        let first = self.context(caller);
+        let contexts: Vec<Context> =
+            commands.iter().map(|_| Context { now: first.now, ..self.context(caller) }).collect();
+        let decisions = decide_together(&state, commands, &contexts);
+        for (decision, context) in decisions.iter().zip(&contexts) {
+            state = after(&state, &decision.events, context);
+        }
+        (decisions, state)
     }
 
     /// The state as of the newest commit.

@@ -5,10 +5,10 @@
 
 use super::entropy::Entropy;
 use super::writer::Carry;
-use super::{Done, Shared, Wrong};
+use super::{Shared, Together};
 use crate::store::Fault;
 use writ_core::command::{Caller, Command};
-use writ_core::decide::{Answer, decide};
+use writ_core::decide::{Answer, Context, Decision, decide, decide_together};
 use writ_core::event::Event;
 use writ_core::ids::{PrincipalId, Seq};
 use writ_core::log::{Actor, Cause, Entry, Envelope, Frontier, Head, seal};
@@ -35,10 +35,10 @@ pub(super) struct Draft {
     pub(super) recovers: bool,
 }
 
-/// A command of a draft, and what it will be answered once the draft is durable.
+/// What somebody asked for in a draft, and what it will be answered once the draft is durable.
 pub(super) struct Pending {
     pub(super) carry: Carry,
-    pub(super) answer: Result<Answer, Refusal>,
+    pub(super) answers: Vec<Result<Answer, Refusal>>,
     pub(super) seq: Seq,
     /// It put an erasure on record, and is answered when that was carried out.
     pub(super) erases: bool,
@@ -64,14 +64,39 @@ impl Draft {
         self.entries.is_empty() && self.pending.is_empty()
     }
 
-    /// Decides a command that somebody waits for.
+    /// Decides what somebody waits for: one command, or several that happen together or not at all.
     pub(super) fn carry(&mut self, carry: Carry, at: Option<Time>, entropy: &mut Entropy, shared: &Shared) {
-        let Carry { command, caller, reply } = carry;
+        let Carry { commands, caller, reply } = carry;
         let erasures = self.erased.len();
-        let (answer, caller) = self.decide(&command, caller, at, entropy, shared);
+        let (answers, caller) = match commands.as_slice() {
+            [command] => {
+                let (answer, caller) = self.decide(command, caller, at, entropy, shared);
+                (vec![answer], caller)
+            }
+            several => (self.decide_together(several, &caller, entropy, shared), caller),
+        };
         let erases = self.erased.len() > erasures;
-        let carry = Carry { command, caller, reply };
-        self.pending.push(Pending { carry, answer, seq: self.frontier.size(), erases });
+        let carry = Carry { commands, caller, reply };
+        self.pending.push(Pending { carry, answers, seq: self.frontier.size(), erases });
+    }
+
+    /// Decides several commands, all at one time and each with an id of its own, and adds what follows from them.
+    fn decide_together(
+        &mut self,
+        commands: &[Command],
+        caller: &Caller,
+        entropy: &mut Entropy,
+        shared: &Shared,
+    ) -> Vec<Result<Answer, Refusal>> {
+        let first = shared.context(caller.clone(), |now| entropy.ids(now));
+        let another = |_: &Command| Context {
+            ids: entropy.ids(first.now),
+            caller: Caller { command: entropy.id(), ..caller.clone() },
+            ..first.clone()
+        };
+        let contexts: Vec<Context> = commands.iter().map(another).collect();
+        let decisions = decide_together(&self.state, commands, &contexts);
+        decisions.into_iter().zip(contexts).map(|(decision, context)| self.add(decision, context, entropy).0).collect()
     }
 
     /// Decides a command, adds what follows from it, and gives the caller back.
@@ -86,6 +111,16 @@ impl Draft {
         let mut context = shared.context(caller, |now| entropy.ids(now));
         context.now = at.unwrap_or(context.now);
         let decision = decide(&self.state, command, &context);
+        self.add(decision, context, entropy)
+    }
+
+    /// Adds what a decision says, and gives the caller back.
+    fn add(
+        &mut self,
+        decision: Decision,
+        context: Context,
+        entropy: &mut Entropy,
+    ) -> (Result<Answer, Refusal>, Caller) {
         let Caller { principal, via, session, ref address, command, correlation, .. } = context.caller;
         let mut parent = None;
         for event in decision.events {
@@ -117,11 +152,10 @@ impl Draft {
 impl Pending {
     /// Whoever no longer waits for the answer finds it in the log.
     pub(super) fn answer(self) {
-        let done = self.answer.map(|answer| Done { answer, seq: self.seq });
-        let _ = self.carry.reply.send(done.map_err(|refusal| Wrong::Refused(Box::new(refusal))));
+        let _ = self.carry.reply.send(Ok(Together { answers: self.answers, seq: self.seq }));
     }
 
     pub(super) fn fail(self, why: &Fault) {
-        let _ = self.carry.reply.send(Err(Wrong::Fault(why.clone())));
+        let _ = self.carry.reply.send(Err(why.clone()));
     }
 }

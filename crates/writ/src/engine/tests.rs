@@ -3,6 +3,7 @@
 //!
 //! Always: an answer means durable; a fault means absent unless it says that this is not known.
 
+mod bundles;
 mod races;
 mod starts;
 

@@ -9,7 +9,7 @@
 use super::draft::{Draft, Pending};
 use super::entropy::Entropy;
 use super::flight::{Flight, Landed, Runway};
-use super::{BATCH_MAX, DUE_MAX, Done, LastWords, Live, SNAPSHOT_EVERY, Shared, Start, Wrong, replay, snapshot};
+use super::{BATCH_MAX, DUE_MAX, LastWords, Live, SNAPSHOT_EVERY, Shared, Start, Together, replay, snapshot};
 use crate::clock::Clock;
 use crate::store::{AppendError, Fault, Store};
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ const STUCK_PASSES: Span = Span::from_seconds(1);
 const SETTLE_TRIES: u32 = 11;
 const SETTLE_WAIT: Duration = Duration::from_millis(1);
 
-type Reply = oneshot::Sender<Result<Done, Wrong>>;
+type Reply = oneshot::Sender<Result<Together, Fault>>;
 
 /// What the queue holds.
 pub(super) enum Job {
@@ -49,15 +49,16 @@ pub(super) enum Job {
     Stop(oneshot::Sender<()>),
 }
 
+/// What somebody asked for: a command, or several that happen together or not at all.
 pub(super) struct Carry {
-    pub(super) command: Command,
+    pub(super) commands: Vec<Command>,
     pub(super) caller: Caller,
     pub(super) reply: Reply,
 }
 
 impl Job {
-    pub(super) fn new(command: Command, caller: Caller, reply: Reply) -> Job {
-        Job::Carry(Box::new(Carry { command, caller, reply }))
+    pub(super) fn new(commands: Vec<Command>, caller: Caller, reply: Reply) -> Job {
+        Job::Carry(Box::new(Carry { commands, caller, reply }))
     }
 }
 
@@ -234,7 +235,7 @@ impl Writer {
         for job in jobs.drain(..) {
             match job {
                 // Declaring the clock right moves time itself, so it has a commit of its own, after the others.
-                Job::Carry(carry) if carry.command == Command::RecoverClock => recoveries.push(*carry),
+                Job::Carry(carry) if carry.commands == [Command::RecoverClock] => recoveries.push(*carry),
                 Job::Carry(carry) => carries.push(*carry),
                 Job::Stop(stopped) => stops.push(stopped),
             }
@@ -318,7 +319,7 @@ impl Writer {
         let (state, frontier) = self.newest();
         let mut draft = Draft::on(&state, &frontier);
         draft.carry(carry, Some(self.clock.wall()), &mut self.entropy, &self.shared);
-        draft.recovers = draft.pending.iter().all(|p| p.answer.is_ok());
+        draft.recovers = draft.pending.iter().flat_map(|p| &p.answers).all(Result::is_ok);
         self.draft = Some(draft);
         self.all_landed().await;
     }

@@ -98,6 +98,21 @@ async fn several_are_asked_together_and_each_is_a_request_of_its_own() {
 }
 
 #[tokio::test]
+async fn the_same_bundle_twice_at_once_is_made_once_and_whole() {
+    let house = House::new().await;
+    eligible_for_three(&house).await;
+    let ana = house.signed_in(ANA).await;
+    let bundle = json!({"requests": three()});
+    let (one, other) = tokio::join!(ana.post(TOGETHER, bundle.clone()), ana.post(TOGETHER, bundle));
+    let mut made: Vec<usize> = [one.is(200), other.is(200)]
+        .iter()
+        .map(|told| told["value"].as_array().expect("three").iter().filter(|v| v["status"] == 201).count())
+        .collect();
+    made.sort_unstable();
+    assert_eq!(made, [0, 3]);
+}
+
+#[tokio::test]
 async fn when_one_of_them_would_be_refused_none_is_made() {
     let house = House::new().await;
     eligible_for_three(&house).await;

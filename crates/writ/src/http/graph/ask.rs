@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::http::problem::{Ids, Problem};
 use crate::http::refused::{Part, problem};
 use crate::http::router::App;
+use crate::store::Fault;
 use axum::body::Bytes;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
@@ -26,6 +27,7 @@ use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer as Decided, Context};
 use writ_core::ids::PrincipalId;
 use writ_core::may::{self, View, may};
+use writ_core::refusal::Refusal;
 use writ_core::state::{Request, State};
 use writ_core::time::Time;
 
@@ -420,11 +422,24 @@ impl Ask {
         match self.app.engine.submit(command, again(&self.caller)).await {
             Ok(done) => Ok((Moment::of(&self.app, &self.caller), done.answer)),
             Err(Wrong::Refused(refusal)) => Err(problem(&refusal, part)),
-            Err(Wrong::Fault(fault)) => {
-                tracing::error!(%fault, "a command was not carried out");
-                Err(Problem::unavailable("The server cannot store changes right now; ask again.", 5))
-            }
+            Err(Wrong::Fault(fault)) => Err(unstored(&fault)),
         }
+    }
+
+    /// Does what several commands say, together or not at all, or only rehearses it; and gives the moment after it.
+    pub async fn together(
+        &self,
+        commands: Vec<Command>,
+        rehearse: bool,
+    ) -> Result<(Moment, Vec<Result<Decided, Refusal>>), Problem> {
+        if rehearse {
+            let (decisions, state) = self.app.engine.rehearse_together(&commands, &self.caller);
+            let moment = Moment { state: Arc::new(state), ..self.moment.clone() };
+            return Ok((moment, decisions.into_iter().map(|d| d.answer).collect()));
+        }
+        let done = self.app.engine.submit_together(commands, again(&self.caller)).await;
+        let done = done.map_err(|fault| unstored(&fault))?;
+        Ok((Moment::of(&self.app, &self.caller), done.answers))
     }
 
     /// What a command would do: the same judgement, nothing kept.
@@ -434,4 +449,9 @@ impl Ask {
         let state = writ_core::decide::after(&self.moment.state, &decision.events, &self.moment.context);
         Ok((Moment { state: Arc::new(state), ..self.moment.clone() }, answer))
     }
+}
+
+fn unstored(fault: &Fault) -> Problem {
+    tracing::error!(%fault, "a command was not carried out");
+    Problem::unavailable("The server cannot store changes right now; ask again.", 5)
 }

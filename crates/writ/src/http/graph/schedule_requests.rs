@@ -323,16 +323,27 @@ pub(super) fn wish(fields: &Fields<'_>, sort: Sort) -> Result<Wish, Problem> {
 }
 
 /// Asks for it, or rehearses it: the request as it then stands.
-pub(super) async fn asked(ask: &Ask, sort: Sort, wish: &Wish) -> Result<Json, Problem> {
+async fn asked(ask: &Ask, sort: Sort, wish: &Wish) -> Result<Json, Problem> {
     let (moment, answer) = match wish.rehearse {
         true => ask.rehearse(&wish.command, Part::Requests)?,
         false => ask.submit_as(wish.command.clone(), Part::Requests).await?,
     };
-    let made = match &answer {
+    shown(ask, sort, &moment, &answer, wish.rehearse)
+}
+
+/// The request that was made, as it stands at this moment.
+pub(super) fn shown(
+    ask: &Ask,
+    sort: Sort,
+    moment: &Moment,
+    answer: &Decided,
+    rehearsed: bool,
+) -> Result<Json, Problem> {
+    let made = match answer {
         Decided::Asked(asked) => moment.state.requests.get(&asked.request),
         _ => None,
     };
-    let row = made.map(|request| RequestRow { moment: &moment, request, rehearsed: wish.rehearse });
+    let row = made.map(|request| RequestRow { moment, request, rehearsed });
     let (entity, _, context) = named(sort);
     match ask.created(entity, context, row.as_ref())? {
         Answer::Made(json) => Ok(json),

@@ -1,17 +1,18 @@
 //! `writ.together`: several requests in one, so that one proof serves all of them. Writ's own, at the two collections
 //! of requests. Each becomes a request of its own, with its own entry in the log and its own approval.
 //!
-//! Always: all are judged before any is made; if one would be refused, none is made, and each is told why or why not.
+//! Always: all are made in one commit, each judged on what the ones before it lead to; if one is refused, none is made,
+//! and each is told why or why not.
 
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::Fields;
-use super::schedule_requests::{Wish, asked, wish};
+use super::schedule_requests::{Wish, shown, wish};
+pub use crate::engine::TOGETHER_MAX as REQUESTS_MAX;
 use crate::http::problem::Problem;
-use serde_json::{Value as Json, json};
+use crate::http::refused::{Part, problem};
+use http::StatusCode;
+use serde_json::json;
 use writ_core::command::Sort;
-
-/// How many requests may be asked together.
-pub const REQUESTS_MAX: usize = 20;
 
 /// What is offered.
 pub const ROUTES: &[Route] = &[
@@ -33,18 +34,28 @@ async fn together(ask: &Ask, sort: Sort) -> Written {
         return Err(Problem::bad_request(format!("Between 1 and {REQUESTS_MAX} requests can be asked together.")));
     }
     let wishes = read(&wishes, sort)?;
-    let mut judged = Vec::new();
-    for wish in &wishes {
-        judged.push(asked(ask, sort, &Wish { rehearse: true, ..wish.clone() }).await);
-    }
-    if rehearsal || judged.iter().any(Result::is_err) {
-        return Ok(told(ask, false, judged, rehearsal));
-    }
-    let mut made = Vec::new();
-    for wish in &wishes {
-        made.push(asked(ask, sort, wish).await);
-    }
-    Ok(told(ask, true, made, false))
+    let commands = wishes.into_iter().map(|wish| wish.command).collect();
+    let (moment, answers) = ask.together(commands, rehearsal).await?;
+    let made = answers.iter().all(Result::is_ok);
+    let value = answers.into_iter().map(|answer| {
+        let request = match answer {
+            Ok(answer) if made => shown(ask, sort, &moment, &answer, rehearsal),
+            Ok(_) => Err(Problem::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "FailedDependency",
+                "This request could have been made; another one that was asked together with it could not.",
+            )),
+            Err(refusal) => Err(problem(&refusal, Part::Requests)),
+        };
+        match request {
+            Ok(body) => json!({"status": 201, "body": body}),
+            Err(why) => json!({"status": why.status().as_u16(), "body": why.body(ask.moment.now, &ask.ids)}),
+        }
+    });
+    Ok(Answer::Found(json!({
+        "@odata.context": format!("{}/$metadata#Collection(writ.outcome)", ask.base),
+        "value": value.collect::<Vec<_>>(),
+    })))
 }
 
 /// What each asks for. The same target twice is refused here: alone, the second would only meet the first.
@@ -61,24 +72,4 @@ fn read(all: &[Fields<'_>], sort: Sort) -> Result<Vec<Wish>, Problem> {
         wishes.push(wish);
     }
     Ok(wishes)
-}
-
-/// Each request's answer as a batch would give it. Where none was made, those that could have been say so.
-fn told(ask: &Ask, made: bool, each: Vec<Result<Json, Problem>>, rehearsal: bool) -> Answer {
-    let value = each.into_iter().map(|result| match result {
-        Ok(request) if made || rehearsal => json!({"status": 201, "body": request}),
-        Ok(_) => {
-            let why = Problem::new(
-                http::StatusCode::FAILED_DEPENDENCY,
-                "FailedDependency",
-                "This request could have been made; another one that was asked together with it could not.",
-            );
-            json!({"status": 424, "body": why.body(ask.moment.now, &ask.ids)})
-        }
-        Err(problem) => json!({"status": problem.status().as_u16(), "body": problem.body(ask.moment.now, &ask.ids)}),
-    });
-    Answer::Found(json!({
-        "@odata.context": format!("{}/$metadata#Collection(writ.outcome)", ask.base),
-        "value": value.collect::<Vec<_>>(),
-    }))
 }
