@@ -106,6 +106,39 @@ pub struct TicketGiven {
     pub system: Option<String>,
 }
 
+/// The terms of an ask: for whom, of what, from when until when, and why. [`Ask`](crate::event::Ask) is what stays of
+/// them on record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// For whom.
+    pub principal: PrincipalId,
+    /// Which role, where.
+    pub target: Target,
+    /// When it is to begin; `None` for at once.
+    pub start: Option<Time>,
+    /// When it is to end.
+    pub expiration: Expiration,
+    /// Why.
+    pub reason: Option<String>,
+    /// The ticket it is for.
+    pub ticket: TicketGiven,
+}
+
+impl Terms {
+    /// From now on, with neither reason nor ticket.
+    pub fn of(principal: PrincipalId, target: Target, expiration: Expiration) -> Self {
+        Self { principal, target, start: None, expiration, reason: None, ticket: TicketGiven::default() }
+    }
+    /// Whether a reason is given, with something in it.
+    pub fn says_why(&self) -> bool {
+        self.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty())
+    }
+    /// Whether a ticket is given, by its number.
+    pub fn names_ticket(&self) -> bool {
+        self.ticket.number.as_deref().is_some_and(|number| !number.trim().is_empty())
+    }
+}
+
 /// What is given or taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -223,56 +256,15 @@ pub enum Command {
     DeleteRole { role: RoleId },
 
     /// An administrator makes somebody eligible, or assigns directly (`adminAssign`).
-    Assign {
-        sort: Sort,
-        principal: PrincipalId,
-        target: Target,
-        start: Option<Time>,
-        expiration: Expiration,
-        reason: Option<String>,
-        ticket: TicketGiven,
-    },
+    Assign { sort: Sort, terms: Terms },
     /// An administrator changes when it begins and ends (`adminUpdate`).
-    Reassign {
-        sort: Sort,
-        principal: PrincipalId,
-        target: Target,
-        start: Option<Time>,
-        expiration: Expiration,
-        reason: Option<String>,
-        ticket: TicketGiven,
-    },
+    Reassign { sort: Sort, terms: Terms },
     /// An administrator gives more time: to what is about to end (`adminExtend`), or to what ended lately (`adminRenew`).
-    Prolong {
-        more: More,
-        sort: Sort,
-        principal: PrincipalId,
-        target: Target,
-        start: Option<Time>,
-        expiration: Expiration,
-        reason: Option<String>,
-        ticket: TicketGiven,
-    },
+    Prolong { more: More, sort: Sort, terms: Terms },
     /// Its holder asks an administrator for that (`selfExtend`, `selfRenew`).
-    AskToProlong {
-        more: More,
-        sort: Sort,
-        principal: PrincipalId,
-        target: Target,
-        start: Option<Time>,
-        expiration: Expiration,
-        reason: Option<String>,
-        ticket: TicketGiven,
-    },
+    AskToProlong { more: More, sort: Sort, terms: Terms },
     /// Somebody asks for more time on a role they have switched on; every rule is asked again. Graph has no such action.
-    ExtendActivation {
-        principal: PrincipalId,
-        target: Target,
-        start: Option<Time>,
-        expiration: Expiration,
-        reason: Option<String>,
-        ticket: TicketGiven,
-    },
+    ExtendActivation(Terms),
     /// An administrator assigns a role without a request, as Graph's older doors do.
     AssignPlainly { principal: PrincipalId, target: Target },
     /// An administrator takes an assignment away without a request, standing or activated.
@@ -280,14 +272,7 @@ pub enum Command {
     /// An administrator takes it away (`adminRemove`).
     Remove { sort: Sort, principal: PrincipalId, target: Target, when: Removal, reason: Option<String> },
     /// Somebody asks to switch on a role they are eligible for (`selfActivate`).
-    RequestActivation {
-        principal: PrincipalId,
-        target: Target,
-        start: Option<Time>,
-        expiration: Expiration,
-        reason: Option<String>,
-        ticket: TicketGiven,
-    },
+    RequestActivation(Terms),
     /// Somebody gives up a role they switched on (`selfDeactivate`).
     Deactivate { principal: PrincipalId, target: Target, reason: Option<String> },
     /// Takes back a request that is still open.

@@ -193,26 +193,15 @@ impl Story {
     }
 
     pub(crate) fn make_eligible(&self, name: &str, target: Target) -> Command {
-        Command::Assign {
-            sort: Sort::Eligibility,
-            principal: self.id(name),
-            target,
-            start: None,
-            expiration: Expiration::Never,
-            reason: None,
-            ticket: TicketGiven::default(),
-        }
+        Command::Assign { sort: Sort::Eligibility, terms: Terms::of(self.id(name), target, Expiration::Never) }
     }
 
     pub(crate) fn activation(&self, name: &str, target: Target, span: Span) -> Command {
-        Command::RequestActivation {
-            principal: self.id(name),
-            target,
-            start: None,
-            expiration: Expiration::For(span),
+        Command::RequestActivation(Terms {
             reason: Some("replace the failed disk".into()),
             ticket: TicketGiven { number: Some("CHG-417".into()), system: None },
-        }
+            ..Terms::of(self.id(name), target, Expiration::For(span))
+        })
     }
 
     /// Asks, and returns the request.

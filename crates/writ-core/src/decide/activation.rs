@@ -3,67 +3,49 @@
 //!
 //! Always: an activation never outlives the eligibility it came from, and is never longer than the rules allow.
 
-use super::assignment::{known_role, known_scope, on_record, ticket};
+use super::assignment::{known_role, known_scope, on_record, ticket_readable};
 use super::*;
-use crate::command::{Expiration, TicketGiven};
+use crate::command::{Expiration, Terms};
 use crate::event::{Ask, Failure, Why};
 use crate::rules::Rules;
 use crate::state::Eligibility;
 use alloc::sync::Arc;
 
-pub(super) struct Wish<'a> {
-    pub principal: PrincipalId,
-    pub target: Target,
-    pub start: Option<Time>,
-    pub expiration: Expiration,
-    pub reason: Option<&'a str>,
-    pub ticket: &'a TicketGiven,
-}
-
-pub(super) fn request(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged {
-    long("justification", wish.reason)?;
-    let has_ticket = ticket(wish.ticket)?;
-    let starts = wish.start.unwrap_or(cx.now).max(cx.now);
-    let span = span_asked(wish, starts, cx.now)?;
-    let role = known_role(state, wish.target)?;
-    known_scope(state, wish.target)?;
-    super::principal(state, wish.principal)?;
+pub(super) fn request(state: &State, cx: &Context, terms: &Terms) -> Judged {
+    long("justification", terms.reason.as_deref())?;
+    ticket_readable(&terms.ticket)?;
+    let starts = terms.start.unwrap_or(cx.now).max(cx.now);
+    let span = span_asked(terms, starts, cx.now)?;
+    let role = known_role(state, terms.target)?;
+    known_scope(state, terms.target)?;
+    super::principal(state, terms.principal)?;
 
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "activate a role" });
     }
     let asker = cx.asker(state)?;
-    if asker != wish.principal {
+    if asker != terms.principal {
         return Err(Refusal::SelfOnly { act: "activate a role they are eligible for" });
     }
-    let Some(eligibility) = eligibility_for(state, asker, wish.target, starts) else {
-        return Err(Refusal::NotEligible { role: role.told().into(), scope: state.scope_name(wish.target.scope()) });
+    let Some(eligibility) = eligibility_for(state, asker, terms.target, starts) else {
+        return Err(Refusal::NotEligible { role: role.told().into(), scope: state.scope_name(terms.target.scope()) });
     };
-    conflicts(state, asker, wish.target, cx.now)?;
+    conflicts(state, asker, terms.target, cx.now)?;
     cx.clock_sound()?;
 
     let rules = rules_of(state, role.id)?;
-    let broken = broken(state, cx, rules, wish, span);
+    let broken = broken(state, cx, rules, terms, span);
     if !broken.is_empty() {
         let approvers = approver_names(state, rules, asker, cx.now);
         return Err(Refusal::Rules { broken, role: role.told().into(), approvers });
     }
 
-    let request = cx.request();
     let ask = Ask {
-        request,
-        by: Some(asker),
-        subject: asker,
-        action: Action::SelfActivate,
-        target: wish.target,
-        start: wish.start.filter(|s| *s > cx.now),
-        // The length is what counts from the beginning; an asked-for end becomes one.
-        expiration: wish.expiration,
-        reason: personal(asker, wish.reason),
-        ticket: has_ticket.then(|| on_record(asker, wish.ticket)),
+        start: terms.start.filter(|s| *s > cx.now),
         eligibility: Some(eligibility.id),
-        mfa: cx.caller.proof.mfa,
+        ..on_record(cx, asker, Action::SelfActivate, terms)
     };
+    let request = ask.request;
     let asked = |status, starts, ends, approvers| {
         Answer::Asked(Asked { request, status, starts, ends, approvers, stops: Vec::new() })
     };
@@ -85,7 +67,7 @@ pub(super) fn request(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged {
 }
 
 /// Every rule of the role that the ask does not meet, in the order people read them.
-pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>, span: Span) -> Vec<Broken> {
+pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, terms: &Terms, span: Span) -> Vec<Broken> {
     let mut broken = Vec::new();
     let a = &rules.activation;
     if span > a.span_max {
@@ -94,10 +76,10 @@ pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>
     if span < state.span_min() {
         broken.push(Broken::TooShort { asked: span, min: state.span_min() });
     }
-    if a.asks_reason() && wish.reason.is_none_or(|r| r.trim().is_empty()) {
+    if a.asks_reason() && !terms.says_why() {
         broken.push(Broken::NoReason);
     }
-    if a.ticket && wish.ticket.number.as_deref().is_none_or(|n| n.trim().is_empty()) {
+    if a.ticket && !terms.names_ticket() {
         broken.push(Broken::NoTicket);
     }
     if a.mfa {
@@ -114,9 +96,9 @@ pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, wish: &Wish<'_>
 }
 
 /// How long is asked for. An activation always has an end.
-fn span_asked(wish: &Wish<'_>, starts: Time, now: Time) -> Result<Span, Refusal> {
+fn span_asked(terms: &Terms, starts: Time, now: Time) -> Result<Span, Refusal> {
     const FIELD: &str = "scheduleInfo.expiration";
-    if starts > wish.start.unwrap_or(starts) + Span::from_days(365) {
+    if starts > terms.start.unwrap_or(starts) + Span::from_days(365) {
         return Err(Refusal::Schedule {
             field: "scheduleInfo.startDateTime",
             want: "a start so long ago makes no sense; leave it out to begin now".into(),
@@ -125,7 +107,7 @@ fn span_asked(wish: &Wish<'_>, starts: Time, now: Time) -> Result<Span, Refusal>
     if starts > now + assignment::FAR {
         return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "begin within ten years".into() });
     }
-    match wish.expiration {
+    match terms.expiration {
         Expiration::For(span) if span > Span::ZERO => Ok(span),
         Expiration::For(_) => {
             Err(Refusal::Schedule { field: FIELD, want: "give a duration above zero, such as PT1H".into() })

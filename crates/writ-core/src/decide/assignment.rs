@@ -4,40 +4,30 @@
 //! Always: there is at most one eligibility and one standing assignment per principal, role and scope.
 
 use super::*;
-use crate::command::{Expiration, Removal, TicketGiven};
+use crate::command::{Expiration, Removal, Terms, TicketGiven};
 use crate::event::{Ask, Ticket, Why};
 use crate::rules::AdminSide;
 use crate::state::{Assignment, Eligibility};
 use alloc::sync::Arc;
 
-pub(super) struct Given<'a> {
-    pub sort: Sort,
-    pub principal: PrincipalId,
-    pub target: Target,
-    pub start: Option<Time>,
-    pub expiration: Expiration,
-    pub reason: Option<&'a str>,
-    pub ticket: &'a TicketGiven,
-}
-
 /// How old the proof of MFA may be where a role asks it of administrators.
 pub(super) const MFA_AGE_MAX: Span = Span::from_hours(12);
 
-pub(super) fn assign(state: &State, cx: &Context, given: &Given<'_>) -> Judged {
-    let role = || state.role_name(given.target.role_id());
-    let free = || match given.sort {
-        Sort::Eligibility => match eligibility(state, given.principal, given.target) {
+pub(super) fn assign(state: &State, cx: &Context, sort: Sort, terms: &Terms) -> Judged {
+    let role = || state.role_name(terms.target.role_id());
+    let free = || match sort {
+        Sort::Eligibility => match eligibility(state, terms.principal, terms.target) {
             Some(e) => Err(Refusal::AlreadyThere { what: "eligibility", role: role(), until: e.ends }),
             None => Ok(()),
         },
-        Sort::Assignment => match standing(state, given.principal, given.target) {
+        Sort::Assignment => match standing(state, terms.principal, terms.target) {
             Some(a) => Err(Refusal::AlreadyThere { what: "assignment", role: role(), until: a.ends }),
             None => Ok(()),
         },
     };
-    let (ask, starts, ends) = checked(state, cx, given, Action::AdminAssign, free)?;
+    let (ask, starts, ends) = checked(state, cx, sort, terms, Action::AdminAssign, free)?;
     let answer = granted(&ask, cx.now, starts, ends);
-    Ok((vec![self::given(given.sort, ask, starts, ends)], answer))
+    Ok((vec![given(sort, ask, starts, ends)], answer))
 }
 
 /// The event that makes an eligibility or a standing assignment.
@@ -48,29 +38,29 @@ pub(super) fn given(sort: Sort, ask: Ask, starts: Time, ends: Option<Time>) -> E
     }
 }
 
-pub(super) fn reassign(state: &State, cx: &Context, given: &Given<'_>) -> Judged {
-    let role = state.role_name(given.target.role_id());
+pub(super) fn reassign(state: &State, cx: &Context, sort: Sort, terms: &Terms) -> Judged {
+    let role = state.role_name(terms.target.role_id());
     let there = || {
-        let there = match given.sort {
-            Sort::Eligibility => eligibility(state, given.principal, given.target).is_some(),
-            Sort::Assignment => standing(state, given.principal, given.target).is_some(),
+        let there = match sort {
+            Sort::Eligibility => eligibility(state, terms.principal, terms.target).is_some(),
+            Sort::Assignment => standing(state, terms.principal, terms.target).is_some(),
         };
-        let what = if given.sort == Sort::Eligibility { "eligibility" } else { "assignment" };
+        let what = if sort == Sort::Eligibility { "eligibility" } else { "assignment" };
         if there { Ok(()) } else { Err(Refusal::NothingThere { what, role: role.clone() }) }
     };
-    let (ask, starts, ends) = checked(state, cx, given, Action::AdminUpdate, there)?;
+    let (ask, starts, ends) = checked(state, cx, sort, terms, Action::AdminUpdate, there)?;
     let answer = granted(&ask, cx.now, starts, ends);
     let mut events = Vec::new();
-    match given.sort {
+    match sort {
         Sort::Eligibility => {
-            let e = eligibility(state, given.principal, given.target)
+            let e = eligibility(state, terms.principal, terms.target)
                 .ok_or(Refusal::NothingThere { what: "eligibility", role })?;
             // What has begun keeps its beginning; only a window still ahead can be moved.
             let starts = if e.starts <= cx.now { e.starts } else { starts };
             events.push(Event::EligibilityChanged { ask, eligibility: e.id, starts, ends });
             // What runs from it must not outlive it, nor wait for the day to find out.
             if let Some(end) = ends {
-                let running = ending::reached_by(state, given.principal)
+                let running = ending::reached_by(state, terms.principal)
                     .into_iter()
                     .flat_map(|p| state.held_by(p).assignments.iter());
                 for a in running.filter(|a| a.from == Some(e.id) && a.ends.is_none_or(|x| x > end)) {
@@ -79,7 +69,7 @@ pub(super) fn reassign(state: &State, cx: &Context, given: &Given<'_>) -> Judged
             }
         }
         Sort::Assignment => {
-            let a = standing(state, given.principal, given.target)
+            let a = standing(state, terms.principal, terms.target)
                 .ok_or(Refusal::NothingThere { what: "assignment", role })?;
             let starts = if a.starts <= cx.now { a.starts } else { starts };
             events.push(Event::AssignmentChanged { ask, assignment: a.id, starts, ends });
@@ -245,41 +235,29 @@ pub(super) fn receivable(
 pub(super) fn checked(
     state: &State,
     cx: &Context,
-    given: &Given<'_>,
+    sort: Sort,
+    terms: &Terms,
     action: Action,
     fits: impl FnOnce() -> Result<(), Refusal>,
 ) -> Result<(Ask, Time, Option<Time>), Refusal> {
-    long("justification", given.reason)?;
-    let ticket = ticket(given.ticket)?;
-    let (starts, ends) = window(state, cx.now, given.start, given.expiration)?;
-    let role = known_role(state, given.target)?;
-    known_scope(state, given.target)?;
-    let subject = super::principal(state, given.principal)?;
+    long("justification", terms.reason.as_deref())?;
+    ticket_readable(&terms.ticket)?;
+    let (starts, ends) = window(state, cx.now, terms.start, terms.expiration)?;
+    let role = known_role(state, terms.target)?;
+    known_scope(state, terms.target)?;
+    let subject = super::principal(state, terms.principal)?;
     let by = cx.with_duty(state, Duty::ManageRoles)?;
-    receivable(role, subject, given.sort)?;
+    receivable(role, subject, sort)?;
     fits()?;
     cx.clock_sound()?;
     let rules = activation::rules_of(state, role.id)?;
     // What goes on from before is measured from now: no start that is given makes it longer.
     let from = if action == Action::AdminExtend { cx.now } else { starts };
-    let broken = broken(side(rules, given.sort), given, cx, from, ends);
+    let broken = broken(side(rules, sort), terms, cx, from, ends);
     if !broken.is_empty() {
         return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
     }
-    let ask = Ask {
-        request: cx.request(),
-        by: Some(by),
-        subject: given.principal,
-        action,
-        target: given.target,
-        start: given.start,
-        expiration: given.expiration,
-        reason: personal(by, given.reason),
-        ticket: ticket.then(|| on_record(by, given.ticket)),
-        eligibility: None,
-        mfa: cx.caller.proof.mfa,
-    };
-    Ok((ask, starts, ends))
+    Ok((on_record(cx, by, action, terms), starts, ends))
 }
 
 /// How a window breaks the rule about expiration, if it does.
@@ -297,12 +275,12 @@ pub(super) fn too_long(side: &AdminSide, starts: Time, ends: Option<Time>) -> Ve
     broken
 }
 
-fn broken(side: &AdminSide, given: &Given<'_>, cx: &Context, starts: Time, ends: Option<Time>) -> Vec<Broken> {
+fn broken(side: &AdminSide, terms: &Terms, cx: &Context, starts: Time, ends: Option<Time>) -> Vec<Broken> {
     let mut broken = too_long(side, starts, ends);
-    if side.reason && given.reason.is_none_or(|r| r.trim().is_empty()) {
+    if side.reason && !terms.says_why() {
         broken.push(Broken::NoReason);
     }
-    if side.ticket && given.ticket.number.as_deref().is_none_or(|n| n.trim().is_empty()) {
+    if side.ticket && !terms.names_ticket() {
         broken.push(Broken::NoTicket);
     }
     if side.mfa {
@@ -351,8 +329,9 @@ pub(super) fn window(
 }
 
 /// Whether a usable ticket was given; refuses one that is malformed.
-pub(super) fn ticket(given: &TicketGiven) -> Result<bool, Refusal> {
-    for (field, text) in [("ticketInfo.ticketNumber", &given.number), ("ticketInfo.ticketSystem", &given.system)] {
+/// Refuses a ticket that is malformed.
+pub(super) fn ticket_readable(ticket: &TicketGiven) -> Result<(), Refusal> {
+    for (field, text) in [("ticketInfo.ticketNumber", &ticket.number), ("ticketInfo.ticketSystem", &ticket.system)] {
         let text = text.as_deref().unwrap_or("");
         if text.len() > NAME_MAX || text.chars().any(char::is_control) {
             return Err(Refusal::Malformed {
@@ -361,11 +340,26 @@ pub(super) fn ticket(given: &TicketGiven) -> Result<bool, Refusal> {
             });
         }
     }
-    Ok(given.number.is_some() || given.system.is_some())
+    Ok(())
 }
 
-pub(super) fn on_record(about: PrincipalId, given: &TicketGiven) -> Ticket {
-    Ticket { number: personal(about, given.number.as_deref()), system: personal(about, given.system.as_deref()) }
+/// What stays of an ask on record, as it was made.
+pub(super) fn on_record(cx: &Context, by: PrincipalId, action: Action, terms: &Terms) -> Ask {
+    let TicketGiven { number, system } = &terms.ticket;
+    let ticket = Ticket { number: personal(by, number.as_deref()), system: personal(by, system.as_deref()) };
+    Ask {
+        request: cx.request(),
+        by: Some(by),
+        subject: terms.principal,
+        action,
+        target: terms.target,
+        start: terms.start,
+        expiration: terms.expiration,
+        reason: personal(by, terms.reason.as_deref()),
+        ticket: (number.is_some() || system.is_some()).then_some(ticket),
+        eligibility: None,
+        mfa: cx.caller.proof.mfa,
+    }
 }
 
 pub(super) fn known_role(state: &State, target: Target) -> Result<&crate::role::Role, Refusal> {

@@ -5,10 +5,9 @@
 //! Always: a new end lies after the old one, and within what the rules, the eligibility and the longest span allow when
 //! it is given; nobody decides about their own.
 
-use super::activation::Wish;
-use super::assignment::{Given, checked, known_role, known_scope, on_record, ticket};
+use super::assignment::{checked, known_role, known_scope, on_record, ticket_readable};
 use super::*;
-use crate::command::{Expiration, More};
+use crate::command::{Expiration, More, Terms};
 use crate::event::{Ask, Failure, Why};
 use crate::rules::{Rules, Stage};
 use crate::state::{Assignment, Eligibility, REQUEST_KEPT, Request};
@@ -132,24 +131,24 @@ fn later(expiration: Expiration, ends: Option<Time>, old: Time) -> Result<(), Re
 }
 
 /// `adminExtend` and `adminRenew`.
-pub(super) fn by_administrator(state: &State, cx: &Context, more: More, given: &Given<'_>) -> Judged {
-    let role = || state.role_name(given.target.role_id());
-    let row = Row::of(state, given.sort, given.principal, given.target);
-    let until = renewable_until(state, given.sort, given.principal, given.target, cx.now);
+pub(super) fn by_administrator(state: &State, cx: &Context, more: More, sort: Sort, terms: &Terms) -> Judged {
+    let role = || state.role_name(terms.target.role_id());
+    let row = Row::of(state, sort, terms.principal, terms.target);
+    let until = renewable_until(state, sort, terms.principal, terms.target, cx.now);
     let fits = || match (more, &row) {
-        (More::Extension, None) => Err(Refusal::NothingThere { what: told(given.sort), role: role() }),
+        (More::Extension, None) => Err(Refusal::NothingThere { what: told(sort), role: role() }),
         (More::Extension, Some(row)) => {
-            let old = row.end_to_move(given.sort, role(), cx.now)?;
-            let (_, ends) = assignment::window(state, cx.now, given.start, given.expiration)?;
-            later(given.expiration, ends, old)
+            let old = row.end_to_move(sort, role(), cx.now)?;
+            let (_, ends) = assignment::window(state, cx.now, terms.start, terms.expiration)?;
+            later(terms.expiration, ends, old)
         }
         (More::Renewal, Some(row)) if row.ends().is_none_or(|end| cx.now < end) => {
-            Err(Refusal::AlreadyThere { what: told(given.sort), role: role(), until: row.ends() })
+            Err(Refusal::AlreadyThere { what: told(sort), role: role(), until: row.ends() })
         }
-        (More::Renewal, _) if until.is_none() => Err(Refusal::NothingThere { what: told(given.sort), role: role() }),
+        (More::Renewal, _) if until.is_none() => Err(Refusal::NothingThere { what: told(sort), role: role() }),
         (More::Renewal, _) => Ok(()),
     };
-    let (ask, starts, ends) = checked(state, cx, given, admin_action(more), fits)?;
+    let (ask, starts, ends) = checked(state, cx, sort, terms, admin_action(more), fits)?;
     match (more, row) {
         (More::Extension, Some(row)) => {
             let answer = assignment::granted(&ask, cx.now, row.starts(), ends);
@@ -158,108 +157,97 @@ pub(super) fn by_administrator(state: &State, cx: &Context, more: More, given: &
         (_, row) => {
             let answer = assignment::granted(&ask, cx.now, starts, ends);
             let mut events = row.map(|row| row.over(state, cx)).unwrap_or_default();
-            events.push(assignment::given(given.sort, ask, starts, ends));
+            events.push(assignment::given(sort, ask, starts, ends));
             Ok((events, answer))
         }
     }
 }
 
 /// `selfExtend` and `selfRenew`: an administrator decides.
-pub(super) fn ask(state: &State, cx: &Context, more: More, given: &Given<'_>) -> Judged {
-    long("justification", given.reason)?;
-    let has_ticket = ticket(given.ticket)?;
-    let (_, ends) = assignment::window(state, cx.now, given.start, given.expiration)?;
-    let role = known_role(state, given.target)?;
-    known_scope(state, given.target)?;
-    super::principal(state, given.principal)?;
+pub(super) fn ask(state: &State, cx: &Context, more: More, sort: Sort, terms: &Terms) -> Judged {
+    long("justification", terms.reason.as_deref())?;
+    ticket_readable(&terms.ticket)?;
+    let (_, ends) = assignment::window(state, cx.now, terms.start, terms.expiration)?;
+    let role = known_role(state, terms.target)?;
+    known_scope(state, terms.target)?;
+    super::principal(state, terms.principal)?;
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "ask for more time" });
     }
     let asker = cx.asker(state)?;
-    if asker != given.principal {
+    if asker != terms.principal {
         return Err(Refusal::SelfOnly { act: "ask for more time on what they hold" });
     }
     let action = self_action(more);
-    waits_already(state, asker, |r| r.sort == given.sort && r.ask.target == given.target)?;
-    let row = Row::of(state, given.sort, asker, given.target);
-    let nothing = || Refusal::NothingThere { what: told(given.sort), role: role.told().into() };
+    waits_already(state, asker, |r| r.sort == sort && r.ask.target == terms.target)?;
+    let row = Row::of(state, sort, asker, terms.target);
+    let nothing = || Refusal::NothingThere { what: told(sort), role: role.told().into() };
     let (of, until) = match (more, row) {
         (More::Extension, None) => return Err(nothing()),
         (More::Extension, Some(row)) => {
-            let old = row.end_to_move(given.sort, role.told().into(), cx.now)?;
+            let old = row.end_to_move(sort, role.told().into(), cx.now)?;
             if old.since(cx.now) > EXTENSION_WINDOW {
                 let from = old.before(EXTENSION_WINDOW);
-                let (what, role) = (told(given.sort), role.told().into());
+                let (what, role) = (told(sort), role.told().into());
                 return Err(Refusal::TooEarly { what, role, ends: old, from });
             }
-            later(given.expiration, ends, old)?;
+            later(terms.expiration, ends, old)?;
             (Some(row.id()), old)
         }
         (More::Renewal, Some(row)) if row.ends().is_none_or(|end| cx.now < end) => {
-            return Err(Refusal::AlreadyThere { what: told(given.sort), role: role.told().into(), until: row.ends() });
+            return Err(Refusal::AlreadyThere { what: told(sort), role: role.told().into(), until: row.ends() });
         }
         (More::Renewal, _) => {
-            let until = renewable_until(state, given.sort, asker, given.target, cx.now).ok_or_else(nothing)?;
-            later(given.expiration, ends, cx.now)?;
+            let until = renewable_until(state, sort, asker, terms.target, cx.now).ok_or_else(nothing)?;
+            later(terms.expiration, ends, cx.now)?;
             (None, until)
         }
     };
     cx.clock_sound()?;
     let rules = activation::rules_of(state, role.id)?;
-    let starts = if more == More::Extension { cx.now } else { given.start.unwrap_or(cx.now).max(cx.now) };
-    let side = assignment::side(rules, given.sort);
+    let starts = if more == More::Extension { cx.now } else { terms.start.unwrap_or(cx.now).max(cx.now) };
+    let side = assignment::side(rules, sort);
     let mut broken = assignment::too_long(side, starts, ends);
-    if rules.activation.approval.asker_reason && given.reason.is_none_or(|r| r.trim().is_empty()) {
+    if rules.activation.approval.asker_reason && !terms.says_why() {
         broken.push(Broken::NoReason);
     }
     if !broken.is_empty() {
         return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
     }
-    let ask = Ask {
-        request: cx.request(),
-        by: Some(asker),
-        subject: asker,
-        action,
-        target: given.target,
-        start: given.start.filter(|s| *s > cx.now),
-        expiration: given.expiration,
-        reason: personal(asker, given.reason),
-        ticket: has_ticket.then(|| on_record(asker, given.ticket)),
-        eligibility: None,
-        mfa: cx.caller.proof.mfa,
-    };
+    let ask = Ask { start: terms.start.filter(|s| *s > cx.now), ..on_record(cx, asker, action, terms) };
     let mut stages = match rules.activation.approval.required_for_extension {
         true => rules.activation.approval.stages.clone(),
         false => Vec::new(),
     };
     stages.push(Stage::by_administrator());
-    Ok(waiting(state, cx, ask, given.sort, of, stages, until))
+    let answer = waiting(state, cx, &ask, &stages);
+    Ok((vec![Event::MoreAsked { ask, sort, of, stages, until }], answer))
 }
 
 /// More time on a role that is switched on: every rule is asked again, and the longest span counts from its beginning.
-pub(super) fn activation(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged {
-    long("justification", wish.reason)?;
-    let has_ticket = ticket(wish.ticket)?;
-    let role = known_role(state, wish.target)?;
-    known_scope(state, wish.target)?;
-    super::principal(state, wish.principal)?;
+pub(super) fn activation(state: &State, cx: &Context, terms: &Terms) -> Judged {
+    long("justification", terms.reason.as_deref())?;
+    ticket_readable(&terms.ticket)?;
+    let role = known_role(state, terms.target)?;
+    known_scope(state, terms.target)?;
+    super::principal(state, terms.principal)?;
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "extend an activation" });
     }
     let asker = cx.asker(state)?;
-    if asker != wish.principal {
+    if asker != terms.principal {
         return Err(Refusal::SelfOnly { act: "extend a role they activated" });
     }
-    let running = assignment::activated(state, asker, wish.target).filter(|a| a.in_window(cx.now));
+    let running = assignment::activated(state, asker, terms.target).filter(|a| a.in_window(cx.now));
     let running = running.and_then(|a| Some((a.ends?, a.from?, a)));
     let Some((old, from, a)) = running else {
         return Err(Refusal::NothingThere { what: "running activation", role: role.told().into() });
     };
-    let end = end_asked(wish, cx.now, old)?;
+    let end = end_asked(terms, cx.now, old)?;
     waits_already(state, asker, |r| r.schedule == Some(a.id.0))?;
     let eligibility = state.eligibilities.get(&from).filter(|e| !e.closing && e.in_window(cx.now));
-    let Some(eligibility) = eligibility.filter(|e| ending::supported(state, asker, e.id, wish.target)) else {
-        return Err(Refusal::NotEligible { role: role.told().into(), scope: state.scope_name(wish.target.scope()) });
+    let Some(eligibility) = eligibility.filter(|e| ending::supported(state, asker, e.id, terms.target)) else {
+        return Err(Refusal::NotEligible { role: role.told().into(), scope: state.scope_name(terms.target.scope()) });
     };
     let ends = eligibility.ends.map_or(end, |last| last.min(end));
     if ends <= old {
@@ -269,30 +257,25 @@ pub(super) fn activation(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged
     }
     cx.clock_sound()?;
     let rules = activation::rules_of(state, role.id)?;
-    let broken = activation::broken(state, cx, rules, wish, ends.since(a.starts));
+    let broken = activation::broken(state, cx, rules, terms, ends.since(a.starts));
     if !broken.is_empty() {
         let approvers = activation::approver_names(state, rules, asker, cx.now);
         return Err(Refusal::Rules { broken, role: role.told().into(), approvers });
     }
     let ask = Ask {
-        request: cx.request(),
-        by: Some(asker),
-        subject: asker,
-        action: Action::SelfExtend,
-        target: wish.target,
         start: None,
         // Said as a moment, so that waiting for approval moves nothing.
         expiration: Expiration::At(end),
-        reason: personal(asker, wish.reason),
-        ticket: has_ticket.then(|| on_record(asker, wish.ticket)),
         eligibility: Some(eligibility.id),
-        mfa: cx.caller.proof.mfa,
+        ..on_record(cx, asker, Action::SelfExtend, terms)
     };
     let approval = &rules.activation.approval;
     if approval.required || approval.required_for_extension {
         // After its end there would be nothing to extend without a gap.
         let until = old.min(cx.now + rules.activation.pending_max);
-        return Ok(waiting(state, cx, ask, Sort::Assignment, Some(a.id.0), approval.stages.clone(), until));
+        let (sort, of, stages) = (Sort::Assignment, Some(a.id.0), approval.stages.clone());
+        let answer = waiting(state, cx, &ask, &stages);
+        return Ok((vec![Event::MoreAsked { ask, sort, of, stages, until }], answer));
     }
     let answer = Answer::Asked(Asked {
         request: ask.request,
@@ -306,16 +289,16 @@ pub(super) fn activation(state: &State, cx: &Context, wish: &Wish<'_>) -> Judged
 }
 
 /// The end that is asked for. A duration counts from the start that is given, or from now.
-fn end_asked(wish: &Wish<'_>, now: Time, old: Time) -> Result<Time, Refusal> {
+fn end_asked(terms: &Terms, now: Time, old: Time) -> Result<Time, Refusal> {
     const FIELD: &str = "scheduleInfo.expiration";
-    let starts = wish.start.unwrap_or(now).max(now);
+    let starts = terms.start.unwrap_or(now).max(now);
     if starts > old {
         return Err(Refusal::Schedule {
             field: "scheduleInfo.startDateTime",
             want: alloc::format!("an extension leaves no gap: begin at the end there is ({old}), or earlier"),
         });
     }
-    let end = match wish.expiration {
+    let end = match terms.expiration {
         Expiration::For(span) => starts + span,
         Expiration::At(end) => end,
         Expiration::Never | Expiration::Unspecified => {
@@ -345,24 +328,16 @@ fn waits_already(state: &State, asker: PrincipalId, same: impl Fn(&Request) -> b
     if open >= OPEN_MAX { Err(Refusal::TooMany { what: "open requests", max: OPEN_MAX }) } else { Ok(()) }
 }
 
-fn waiting(
-    state: &State,
-    cx: &Context,
-    ask: Ask,
-    sort: Sort,
-    of: Option<Uuid>,
-    stages: Vec<Stage>,
-    until: Time,
-) -> (Vec<Event>, Answer) {
-    let answer = Answer::Asked(Asked {
+/// What to tell somebody whose ask for more time waits for others.
+fn waiting(state: &State, cx: &Context, ask: &Ask, stages: &[Stage]) -> Answer {
+    Answer::Asked(Asked {
         request: ask.request,
         status: Status::PendingApproval,
         starts: None,
         ends: None,
-        approvers: approval::who_could_approve(state, &stages, &[ask.subject], cx.now),
+        approvers: approval::who_could_approve(state, stages, &[ask.subject], cx.now),
         stops: Vec::new(),
-    });
-    (vec![Event::MoreAsked { ask, sort, of, stages, until }], answer)
+    })
 }
 
 /// Whether the administrator who says yes meets what the role asks of administrators who give it directly.

@@ -48,14 +48,10 @@ fn a_role_is_asked_for_approved_held_and_gone() {
 fn every_rule_that_fails_is_named_together() {
     let mut s = Story::with_ana_eligible();
     s.mfa_age = Some(Span::from_hours(3));
-    let ask = Command::RequestActivation {
-        principal: s.id("ana"),
-        target: ROOT,
-        start: None,
-        expiration: Expiration::For(Span::from_hours(12)),
+    let ask = Command::RequestActivation(Terms {
         reason: Some("  ".into()),
-        ticket: TicketGiven::default(),
-    };
+        ..Terms::of(s.id("ana"), ROOT, Expiration::For(Span::from_hours(12)))
+    });
     let before = s.rights();
     let Err(Refusal::Rules { broken, .. }) = s.by("ana", ask) else { panic!("was not refused") };
     assert_eq!(
@@ -115,12 +111,7 @@ fn an_activation_is_clamped_to_its_eligibility_and_to_rules_made_stricter_since(
     let mut s = Story::with_ana_eligible();
     let until = Command::Reassign {
         sort: Sort::Eligibility,
-        principal: s.id("ana"),
-        target: ROOT,
-        start: None,
-        expiration: Expiration::At(clock("08:45")),
-        reason: None,
-        ticket: TicketGiven::default(),
+        terms: Terms::of(s.id("ana"), ROOT, Expiration::At(clock("08:45"))),
     };
     s.by("dana", until).expect("changed");
     let request = s.asks("ana", ROOT, minutes(120));
@@ -183,14 +174,14 @@ fn the_compatibility_switch_brings_entras_five_minutes_back() {
 fn a_future_start_waits_and_is_looked_at_again_when_it_comes() {
     let mut s = Story::with_ana_eligible();
     without_approval(&mut s);
-    let later = Command::RequestActivation {
+    let later = Command::RequestActivation(Terms {
         principal: s.id("ana"),
         target: ROOT,
         start: Some(clock("22:00")),
         expiration: Expiration::For(minutes(60)),
         reason: Some("maintenance".into()),
         ticket: TicketGiven { number: Some("CHG-9".into()), system: None },
-    };
+    });
     s.by("ana", later.clone()).expect("scheduled");
     s.at("21:59");
     assert!(!s.holds("ana", ROOT));
@@ -316,14 +307,8 @@ fn nonsense_is_refused_without_a_record() {
     for expiration in
         [Expiration::Never, Expiration::Unspecified, Expiration::For(Span::ZERO), Expiration::At(clock("07:00"))]
     {
-        let ask = Command::RequestActivation {
-            principal: s.id("ana"),
-            target: ROOT,
-            start: None,
-            expiration,
-            reason: Some("x".into()),
-            ticket: TicketGiven::default(),
-        };
+        let ask =
+            Command::RequestActivation(Terms { reason: Some("x".into()), ..Terms::of(s.id("ana"), ROOT, expiration) });
         assert!(
             matches!(s.by("ana", ask), Err(Refusal::Malformed { .. } | Refusal::Schedule { .. })),
             "{expiration:?}"
@@ -390,17 +375,12 @@ fn an_eligibility_that_was_to_begin_takes_the_asks_within_it_along() {
     let later = s.now + Span::from_hours(2);
     let given = Command::Assign {
         sort: Sort::Eligibility,
-        principal: s.id("ana"),
-        target: ROOT,
-        start: Some(later),
-        expiration: Expiration::Never,
-        reason: None,
-        ticket: TicketGiven::default(),
+        terms: Terms { start: Some(later), ..Terms::of(s.id("ana"), ROOT, Expiration::Never) },
     };
     let Ok(Answer::Asked(given)) = s.by("dana", given) else { panic!("not given") };
     let mut ask = s.activation("ana", ROOT, minutes(30));
-    if let Command::RequestActivation { start, .. } = &mut ask {
-        *start = Some(later + Span::from_hours(1));
+    if let Command::RequestActivation(terms) = &mut ask {
+        terms.start = Some(later + Span::from_hours(1));
     }
     let Ok(Answer::Asked(asked)) = s.by("ana", ask) else { panic!("not asked") };
     s.by("dana", Command::CancelRequest { request: given.request }).expect("cancelled");
@@ -429,8 +409,8 @@ fn a_start_in_another_age_is_refused() {
     let mut s = Story::with_ana_eligible();
     for start in ["2037-01-01T00:00:00Z", "2126-01-01T00:00:00Z"] {
         let mut ask = s.activation("ana", ROOT, minutes(30));
-        if let Command::RequestActivation { start: at, .. } = &mut ask {
-            *at = Some(start.parse().expect("a time"));
+        if let Command::RequestActivation(terms) = &mut ask {
+            terms.start = Some(start.parse().expect("a time"));
         }
         assert!(matches!(s.by("ana", ask), Err(Refusal::Schedule { .. })), "{start}");
     }

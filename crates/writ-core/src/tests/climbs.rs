@@ -15,12 +15,10 @@ fn assign(s: &mut Story, name: &str, role: &str) {
     let role = s.state.roles.values().find(|r| r.is_called(role)).expect("role").id;
     let command = Command::Assign {
         sort: Sort::Assignment,
-        principal: s.id(name),
-        target: Target::role(role, Scope::Tenant),
-        start: None,
-        expiration: Expiration::For(Span::from_hours(6)),
-        reason: Some("test".into()),
-        ticket: TicketGiven::default(),
+        terms: Terms {
+            reason: Some("test".into()),
+            ..Terms::of(s.id(name), Target::role(role, Scope::Tenant), Expiration::For(Span::from_hours(6)))
+        },
     };
     s.by("dana", command).expect("assigned");
 }
@@ -111,12 +109,10 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
     assign(&mut s, "ana-adm", "Caretaker");
     let give = |s: &Story, sort, target| Command::Assign {
         sort,
-        principal: s.id("ana"),
-        target,
-        start: None,
-        expiration: Expiration::For(Span::from_hours(6)),
-        reason: Some("test".into()),
-        ticket: TicketGiven::default(),
+        terms: Terms {
+            reason: Some("test".into()),
+            ..Terms::of(s.id("ana"), target, Expiration::For(Span::from_hours(6)))
+        },
     };
     // Ana's other account may define roles, and ana is eligible for this one.
     let eligible = give(&s, Sort::Eligibility, Target::role(role, Scope::Tenant));
@@ -330,12 +326,14 @@ fn only_those_who_manage_roles_give_roles() {
         for who in ["eve", "ana"] {
             let give = Command::Assign {
                 sort,
-                principal: s.id(who),
-                target: Target::role(GLOBAL_ADMINISTRATOR, Scope::Tenant),
-                start: None,
-                expiration: Expiration::For(Span::from_hours(1)),
-                reason: Some("please".into()),
-                ticket: TicketGiven::default(),
+                terms: Terms {
+                    reason: Some("please".into()),
+                    ..Terms::of(
+                        s.id(who),
+                        Target::role(GLOBAL_ADMINISTRATOR, Scope::Tenant),
+                        Expiration::For(Span::from_hours(1)),
+                    )
+                },
             };
             assert!(matches!(s.by("eve", give), Err(Refusal::NotAllowed { .. })));
         }
@@ -382,12 +380,10 @@ fn there_is_always_a_way_in() {
     assert_eq!(s.by("dana", remove), Err(Refusal::LastWayIn));
     let shorten = Command::Reassign {
         sort: Sort::Assignment,
-        principal: s.id("emergency-2"),
-        target: GLOBAL,
-        start: None,
-        expiration: Expiration::For(Span::from_hours(1)),
-        reason: Some("x".into()),
-        ticket: TicketGiven::default(),
+        terms: Terms {
+            reason: Some("x".into()),
+            ..Terms::of(s.id("emergency-2"), GLOBAL, Expiration::For(Span::from_hours(1)))
+        },
     };
     assert_eq!(s.by("dana", shorten), Err(Refusal::LastWayIn));
     // The emergency account itself cannot saw off the branch either.

@@ -241,14 +241,14 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
             },
         ),
         19 => (admin, Command::DeleteRole { role: CUSTOM }),
-        20 => (admin, Command::Assign { sort, principal, target, start, expiration, reason, ticket }),
+        20 => (admin, Command::Assign { sort, terms: Terms { principal, target, start, expiration, reason, ticket } }),
         21 => {
             let (sort, principal, target) = match (pick(&held, step.whom), pick(&standing, step.which)) {
                 (Some(e), _) if step.who.is_multiple_of(2) => (Sort::Eligibility, e.principal, e.target),
                 (_, Some(a)) => (Sort::Assignment, a.principal, a.target),
                 _ => return None,
             };
-            (admin, Command::Reassign { sort, principal, target, start, expiration, reason, ticket })
+            (admin, Command::Reassign { sort, terms: Terms { principal, target, start, expiration, reason, ticket } })
         }
         22 => {
             let when = if step.which.is_multiple_of(2) { Removal::Now } else { Removal::WhenRunningEnd };
@@ -270,7 +270,14 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
             let me = pick(&members, step.which)?;
             (
                 caller(me),
-                Command::RequestActivation { principal: me, target: e.target, start, expiration, reason, ticket },
+                Command::RequestActivation(Terms {
+                    principal: me,
+                    target: e.target,
+                    start,
+                    expiration,
+                    reason,
+                    ticket,
+                }),
             )
         }
         24 => {
@@ -443,17 +450,34 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
             };
             let expiration = Expiration::At(old + Span::from_minutes(u32::from(step.who) + 6));
             if step.what == 53 {
-                (admin, Command::Prolong { more, sort, principal, target, start, expiration, reason, ticket })
+                (
+                    admin,
+                    Command::Prolong {
+                        more,
+                        sort,
+                        terms: Terms { principal, target, start, expiration, reason, ticket },
+                    },
+                )
             } else {
                 let by = if step.which.is_multiple_of(7) { caller(anybody) } else { caller(principal) };
-                (by, Command::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket })
+                (
+                    by,
+                    Command::AskToProlong {
+                        more,
+                        sort,
+                        terms: Terms { principal, target, start, expiration, reason, ticket },
+                    },
+                )
             }
         }
         55 => {
             let a = pick(&running, step.whom)?;
             let (principal, target, start) = (a.principal, a.target, None);
             let expiration = Expiration::At(a.ends? + Span::from_minutes(u32::from(step.who % 60) + 1));
-            (caller(principal), Command::ExtendActivation { principal, target, start, expiration, reason, ticket })
+            (
+                caller(principal),
+                Command::ExtendActivation(Terms { principal, target, start, expiration, reason, ticket }),
+            )
         }
         56 => (admin, Command::AssignPlainly { principal, target }),
         57 => {

@@ -63,14 +63,19 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
     let waiting: Vec<_> = s.state.open.iter().filter_map(|(_, r)| s.state.requests.get(r)).cloned().collect();
     let all: Vec<_> = s.state.requests.values().cloned().collect();
     Some(match step.what {
-        0..=2 => (admin, Command::Assign { sort, principal, target, start, expiration, reason, ticket }),
+        0..=2 => {
+            (admin, Command::Assign { sort, terms: Terms { principal, target, start, expiration, reason, ticket } })
+        }
         3 => {
             let e = e?;
             let expiration = Expiration::For(Span::from_minutes(u32::from(step.who) + 6));
             let sort = Sort::Eligibility;
             (
                 admin,
-                Command::Reassign { sort, principal: e.principal, target: e.target, start, expiration, reason, ticket },
+                Command::Reassign {
+                    sort,
+                    terms: Terms { principal: e.principal, target: e.target, start, expiration, reason, ticket },
+                },
             )
         }
         4 | 5 => {
@@ -90,7 +95,17 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
             let me = if step.who.is_multiple_of(9) { anybody } else { pick(&members, step.whom)? };
             let span = Span::from_minutes(u32::from(step.which % 120) + 5);
             let expiration = Expiration::For(span);
-            (me, Command::RequestActivation { principal: me, target: e.target, start, expiration, reason, ticket })
+            (
+                me,
+                Command::RequestActivation(Terms {
+                    principal: me,
+                    target: e.target,
+                    start,
+                    expiration,
+                    reason,
+                    ticket,
+                }),
+            )
         }
         12 => {
             let running: Vec<_> = s.state.assignments.values().filter(|a| a.activated()).cloned().collect();
@@ -138,9 +153,23 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
             let (principal, target) = pick(&prolongable(s, more, sort), step.whom)?;
             let by = if step.who.is_multiple_of(3) { admin } else { principal };
             if by == admin {
-                (admin, Command::Prolong { more, sort, principal, target, start, expiration, reason, ticket })
+                (
+                    admin,
+                    Command::Prolong {
+                        more,
+                        sort,
+                        terms: Terms { principal, target, start, expiration, reason, ticket },
+                    },
+                )
             } else {
-                (by, Command::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket })
+                (
+                    by,
+                    Command::AskToProlong {
+                        more,
+                        sort,
+                        terms: Terms { principal, target, start, expiration, reason, ticket },
+                    },
+                )
             }
         }
         24 | 25 => {
@@ -150,7 +179,7 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
             let (principal, target, start) = (a.principal, a.target, None);
             let me = if step.who.is_multiple_of(9) { anybody } else { principal };
             let expiration = Expiration::At(end);
-            (me, Command::ExtendActivation { principal, target, start, expiration, reason, ticket })
+            (me, Command::ExtendActivation(Terms { principal, target, start, expiration, reason, ticket }))
         }
         26 => {
             let required = step.which.is_multiple_of(2);

@@ -14,27 +14,14 @@ use alloc::vec;
 use insta::assert_snapshot;
 
 fn assign(s: &Story, name: &str, target: Target, ends: Time) -> Command {
-    Command::Assign {
-        sort: Sort::Eligibility,
-        principal: s.id(name),
-        target,
-        start: None,
-        expiration: Expiration::At(ends),
-        reason: None,
-        ticket: TicketGiven::default(),
-    }
+    Command::Assign { sort: Sort::Eligibility, terms: Terms::of(s.id(name), target, Expiration::At(ends)) }
 }
 
 fn prolong(s: &Story, more: More, name: &str, expiration: Expiration) -> Command {
     Command::Prolong {
         more,
         sort: Sort::Eligibility,
-        principal: s.id(name),
-        target: ROOT,
-        start: None,
-        expiration,
-        reason: Some("still on the team".into()),
-        ticket: TicketGiven::default(),
+        terms: Terms { reason: Some("still on the team".into()), ..Terms::of(s.id(name), ROOT, expiration) },
     }
 }
 
@@ -42,24 +29,16 @@ fn ask(s: &Story, more: More, name: &str, expiration: Expiration, reason: Option
     Command::AskToProlong {
         more,
         sort: Sort::Eligibility,
-        principal: s.id(name),
-        target: ROOT,
-        start: None,
-        expiration,
-        reason: reason.map(Into::into),
-        ticket: TicketGiven::default(),
+        terms: Terms { reason: reason.map(Into::into), ..Terms::of(s.id(name), ROOT, expiration) },
     }
 }
 
 fn longer(s: &Story, name: &str, expiration: Expiration) -> Command {
-    Command::ExtendActivation {
-        principal: s.id(name),
-        target: ROOT,
-        start: None,
-        expiration,
+    Command::ExtendActivation(Terms {
         reason: Some("the disk is still being rebuilt".into()),
         ticket: TicketGiven { number: Some("CHG-417".into()), system: None },
-    }
+        ..Terms::of(s.id(name), ROOT, expiration)
+    })
 }
 
 fn asked(answer: Result<Answer, Refusal>) -> RequestId {
@@ -265,12 +244,7 @@ fn an_extension_of_an_activation_asks_for_approval_again_and_ends_with_the_eligi
     let mut s = Story::with_ana_eligible();
     let until = Command::Reassign {
         sort: Sort::Eligibility,
-        principal: s.id("ana"),
-        target: ROOT,
-        start: None,
-        expiration: Expiration::At(clock("09:30")),
-        reason: None,
-        ticket: TicketGiven::default(),
+        terms: Terms::of(s.id("ana"), ROOT, Expiration::At(clock("09:30"))),
     };
     s.by("dana", until).expect("changed");
     let request = s.asks("ana", ROOT, minutes(60));
@@ -313,12 +287,12 @@ fn a_start_after_the_end_would_leave_a_gap() {
     without_approval(&mut s, false);
     s.asks("ana", ROOT, minutes(30));
     let mut gap = longer(&s, "ana", Expiration::For(minutes(30)));
-    if let Command::ExtendActivation { start, .. } = &mut gap {
-        *start = Some(clock("08:31"));
+    if let Command::ExtendActivation(terms) = &mut gap {
+        terms.start = Some(clock("08:31"));
     }
     assert_snapshot!(refused(s.by("ana", gap.clone())), @"scheduleInfo.startDateTime: an extension leaves no gap: begin at the end there is (2026-11-21T08:30:00.000Z), or earlier");
-    if let Command::ExtendActivation { start, .. } = &mut gap {
-        *start = Some(clock("08:30"));
+    if let Command::ExtendActivation(terms) = &mut gap {
+        terms.start = Some(clock("08:30"));
     }
     s.by("ana", gap).expect("extended");
     s.at("08:59");
@@ -330,8 +304,8 @@ fn a_reason_is_asked_wherever_somebody_decides() {
     let mut s = Story::with_ana_eligible();
     change(&mut s, RuleChange::ActivationEnablement { mfa: false, reason: false, ticket: false });
     let mut silent = s.activation("ana", ROOT, minutes(30));
-    if let Command::RequestActivation { reason, .. } = &mut silent {
-        *reason = None;
+    if let Command::RequestActivation(terms) = &mut silent {
+        terms.reason = None;
     }
     let Err(Refusal::Rules { broken, .. }) = s.by("ana", silent.clone()) else { panic!("was not refused") };
     assert_eq!(broken, vec![Broken::NoReason]);

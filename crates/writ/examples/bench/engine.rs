@@ -11,7 +11,7 @@ use writ::clock::Clock;
 use writ::engine::{Engine, Start, Wrong, end_the_process, fresh_id};
 use writ::store::place::Place;
 use writ::store::{READ_MAX, Store, sqlite};
-use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, Terms, TicketGiven};
 use writ_core::decide::Answer;
 use writ_core::ids::*;
 use writ_core::log::checkpoint::SigningKey;
@@ -194,12 +194,7 @@ impl Bench {
         bench.as_administrator(made).await?;
         let eligible = bench.people.iter().map(|principal| Command::Assign {
             sort: Sort::Eligibility,
-            principal: *principal,
-            target,
-            start: None,
-            expiration: Expiration::Never,
-            reason: Some("bench".to_owned()),
-            ticket: TicketGiven::default(),
+            terms: Terms { reason: Some("bench".to_owned()), ..Terms::of(*principal, target, Expiration::Never) },
         });
         bench.as_administrator(eligible.collect()).await?;
         Ok(bench)
@@ -274,14 +269,11 @@ impl Bench {
             let give_up = Command::Deactivate { principal: person, target: self.target, reason: None };
             return Ok(self.submit(person, give_up).await.map(|_| ())?);
         }
-        let ask = Command::RequestActivation {
-            principal: person,
-            target: self.target,
-            start: None,
-            expiration: Expiration::For(Span::from_hours(2)),
+        let ask = Command::RequestActivation(Terms {
             reason: Some("replace the failed disk".to_owned()),
             ticket: TicketGiven { number: Some("CHG-417".to_owned()), system: Some("desk".to_owned()) },
-        };
+            ..Terms::of(person, self.target, Expiration::For(Span::from_hours(2)))
+        });
         let Answer::Asked(asked) = self.submit(person, ask).await? else { return Err("no request was made".into()) };
         if matches!(step, Step::Approved) {
             let reason = Some("seen the alert".to_owned());

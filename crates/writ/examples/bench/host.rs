@@ -13,7 +13,7 @@ use writ::connectors::hosts::Hosts;
 use writ::engine::{Engine, fresh_id};
 use writ::server::{self, Serving, tenant};
 use writ_agent::sandbox::{Agent, Inhabitant, Program, Sandbox};
-use writ_core::command::{Caller, Command, Effect, Expiration, NewUser, Proof, Sort, TicketGiven};
+use writ_core::command::{Caller, Command, Effect, Expiration, NewUser, Proof, Sort, Terms, TicketGiven};
 use writ_core::decide::Answer;
 use writ_core::ids::*;
 use writ_core::log::Via;
@@ -96,12 +96,7 @@ impl House {
         house.submit(house.administrator, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes }).await?;
         let eligible = Command::Assign {
             sort: Sort::Eligibility,
-            principal: house.ana,
-            target,
-            start: None,
-            expiration: Expiration::Never,
-            reason: Some("bench".to_owned()),
-            ticket: TicketGiven::default(),
+            terms: Terms { reason: Some("bench".to_owned()), ..Terms::of(house.ana, target, Expiration::Never) },
         };
         house.submit(house.administrator, eligible).await?;
         Ok(house)
@@ -131,14 +126,11 @@ impl House {
 
     /// Asks, waits until it is effective, opens a root shell, gives the role up, and waits until the shell is dead.
     fn once(&self, runtime: &Runtime, host: &Sandbox, asked: &mut Times, ended: &mut Times) -> Result<(), Failed> {
-        let ask = Command::RequestActivation {
-            principal: self.ana,
-            target: self.target,
-            start: None,
-            expiration: Expiration::For(Span::from_hours(1)),
+        let ask = Command::RequestActivation(Terms {
             reason: Some("replace the failed disk".to_owned()),
             ticket: TicketGiven { number: Some("CHG-417".to_owned()), system: None },
-        };
+            ..Terms::of(self.ana, self.target, Expiration::For(Span::from_hours(1)))
+        });
         let begun = Instant::now();
         let Answer::Asked(made) = runtime.block_on(self.submit(self.ana, ask))? else {
             return Err("no request was made".into());

@@ -6,7 +6,7 @@
 use crate::engine::{Engine, Wrong, fresh_id};
 use crate::store::Fault;
 use serde::{Deserialize, Serialize};
-use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, Terms, Via};
 use writ_core::ids::{DeviceId, PersonId, PrincipalId, RoleId, UnitId};
 use writ_core::role::DEVICE_ADMINISTRATOR;
 use writ_core::rules::{Approval, Approver, Ending, RuleChange, Rules, Stage};
@@ -205,12 +205,10 @@ impl As<'_> {
     async fn gives(&self, sort: Sort, principal: PrincipalId, role: RoleId, reason: &str) -> Result<(), Fault> {
         self.submit(Command::Assign {
             sort,
-            principal,
-            target: Target::role(role, Scope::Tenant),
-            start: None,
-            expiration: Expiration::For(KEPT),
-            reason: Some(reason.to_owned()),
-            ticket: TicketGiven::default(),
+            terms: Terms {
+                reason: Some(reason.to_owned()),
+                ..Terms::of(principal, Target::role(role, Scope::Tenant), Expiration::For(KEPT))
+            },
         })
         .await
     }

@@ -13,7 +13,7 @@ use crate::store::memory::{Log, Mishap};
 use crate::store::{memory, place::Place, sqlite};
 use parking_lot::Mutex;
 use std::time::Duration;
-use writ_core::command::{Expiration, NewUser, Proof, Sort, TicketGiven};
+use writ_core::command::{Expiration, NewUser, Proof, Sort, Terms, TicketGiven};
 use writ_core::event::Event;
 use writ_core::ids::{PersonId, PrincipalId, Uuid};
 use writ_core::log::{Via, open};
@@ -58,14 +58,11 @@ fn create(n: u128) -> Command {
 }
 
 fn activate(hours: u32) -> Command {
-    Command::RequestActivation {
-        principal: ANA,
-        target: ROOT,
-        start: None,
-        expiration: Expiration::For(Span::from_hours(hours)),
+    Command::RequestActivation(Terms {
         reason: Some("disk full on fin-01".into()),
         ticket: TicketGiven { number: Some("INC-417".into()), system: None },
-    }
+        ..Terms::of(ANA, ROOT, Expiration::For(Span::from_hours(hours)))
+    })
 }
 
 fn deactivate() -> Command {
@@ -115,12 +112,7 @@ impl House {
         engine.by(DANA, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes }).await.unwrap();
         let eligible = Command::Assign {
             sort: Sort::Eligibility,
-            principal: ANA,
-            target: ROOT,
-            start: None,
-            expiration: Expiration::Never,
-            reason: Some("on call".into()),
-            ticket: TicketGiven::default(),
+            terms: Terms { reason: Some("on call".into()), ..Terms::of(ANA, ROOT, Expiration::Never) },
         };
         engine.by(DANA, eligible).await.unwrap();
         engine
@@ -331,12 +323,10 @@ async fn what_is_due_comes_in_bounded_batches_before_the_commands_that_follow_it
         engine.by(DANA, create(n)).await.unwrap();
         let assign = Command::Assign {
             sort: Sort::Eligibility,
-            principal: PrincipalId::from_u128(1000 + n),
-            target: ROOT,
-            start: None,
-            expiration: Expiration::For(Span::from_hours(7)),
-            reason: Some("for a day".into()),
-            ticket: TicketGiven::default(),
+            terms: Terms {
+                reason: Some("for a day".into()),
+                ..Terms::of(PrincipalId::from_u128(1000 + n), ROOT, Expiration::For(Span::from_hours(7)))
+            },
         };
         engine.by(DANA, assign).await.unwrap();
     }

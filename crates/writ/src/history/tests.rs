@@ -9,7 +9,7 @@ use crate::engine::{Start, fresh_id};
 use crate::store::memory::Log;
 use std::path::PathBuf;
 use std::sync::Arc;
-use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, TicketGiven};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Terms, TicketGiven};
 use writ_core::ids::PersonId;
 use writ_core::log::Via;
 use writ_core::log::checkpoint::SigningKey;
@@ -78,12 +78,7 @@ impl House {
         house.by(DANA, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes }).await;
         let eligible = Command::Assign {
             sort: Sort::Eligibility,
-            principal: ANA,
-            target: ROOT,
-            start: None,
-            expiration: Expiration::Never,
-            reason: Some("on call".into()),
-            ticket: TicketGiven::default(),
+            terms: Terms { reason: Some("on call".into()), ..Terms::of(ANA, ROOT, Expiration::Never) },
         };
         house.by(DANA, eligible).await;
         house
@@ -98,14 +93,11 @@ impl House {
     }
 
     async fn activates(&self, hours: u32) -> Seq {
-        let command = Command::RequestActivation {
-            principal: ANA,
-            target: ROOT,
-            start: None,
-            expiration: Expiration::For(Span::from_hours(hours)),
+        let command = Command::RequestActivation(Terms {
             reason: Some("disk full".into()),
             ticket: TicketGiven { number: Some("INC-417".into()), system: None },
-        };
+            ..Terms::of(ANA, ROOT, Expiration::For(Span::from_hours(hours)))
+        });
         self.by(ANA, command).await
     }
 
@@ -177,14 +169,7 @@ async fn an_activation_and_its_end_become_the_records_that_entra_writes() {
 async fn a_refused_ask_is_a_failure_with_the_rules_that_failed() {
     let house = House::new().await;
     let unproved = Caller::signed_in(fresh_id(), ANA, Via::Api, Proof::default());
-    let ask = Command::RequestActivation {
-        principal: ANA,
-        target: ROOT,
-        start: None,
-        expiration: Expiration::For(Span::from_hours(99)),
-        reason: None,
-        ticket: TicketGiven::default(),
-    };
+    let ask = Command::RequestActivation(Terms::of(ANA, ROOT, Expiration::For(Span::from_hours(99))));
     assert!(house.engine.submit(ask, unproved).await.is_err());
     let history = house.history().await;
     history.wait_for(house.engine.head().size).await.unwrap();

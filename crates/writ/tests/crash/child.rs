@@ -13,7 +13,7 @@ use writ::history::History;
 use writ::store::place::Place;
 use writ::store::{Store, sqlite};
 use writ::vault::{SealKey, Vault};
-use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, Terms};
 use writ_core::ids::{PersonId, PrincipalId, TenantId};
 use writ_core::log::Via;
 use writ_core::role::DEVICE_ADMINISTRATOR;
@@ -89,12 +89,10 @@ async fn call(engine: Engine, left: Arc<AtomicU64>) {
             // A command of several entries: whoever is deleted loses what they were eligible for in the same commit.
             commands.push(Command::Assign {
                 sort: Sort::Eligibility,
-                principal: id,
-                target: Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant),
-                start: None,
-                expiration: Expiration::Never,
-                reason: Some("for the moment".into()),
-                ticket: TicketGiven::default(),
+                terms: Terms {
+                    reason: Some("for the moment".into()),
+                    ..Terms::of(id, Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant), Expiration::Never)
+                },
             });
             commands.push(Command::DeletePrincipal { principal: id });
         }

@@ -5,7 +5,7 @@ use crate::house::{ANA, BEN, CARLA, DANA, EVE, FINANCE, House, ROOT, SECURITY};
 use serde_json::{Value as Json, json};
 use writ::http::graph::applications::COMMAND_LINE;
 use writ::identity::sign_in::For;
-use writ_core::command::{Command, Expiration, Sort, TicketGiven, Via};
+use writ_core::command::{Command, Expiration, Sort, Terms, Via};
 use writ_core::ids::PrincipalId;
 use writ_core::role::GLOBAL_ADMINISTRATOR;
 use writ_core::scope::{Scope, Target};
@@ -287,12 +287,10 @@ async fn what_somebody_holds_is_told_through_groups_and_in_units() {
     house.does(DANA, group).await;
     let give = |principal: PrincipalId, target: Target| Command::Assign {
         sort: Sort::Assignment,
-        principal,
-        target,
-        start: None,
-        expiration: Expiration::For(Span::from_hours(4)),
-        reason: Some("night shift".into()),
-        ticket: TicketGiven::default(),
+        terms: Terms {
+            reason: Some("night shift".into()),
+            ..Terms::of(principal, target, Expiration::For(Span::from_hours(4)))
+        },
     };
     let helpdesk = house.engine.state().roles.values().find(|r| r.is_called("Helpdesk Administrator")).map(|r| r.id);
     let helpdesk = helpdesk.expect("a role");

@@ -23,7 +23,7 @@ use writ::identity::session::{Door, Opening, Sessions};
 use writ::identity::token::{Claims, Tokens};
 use writ::store::{Store, memory};
 use writ::vault::Vault;
-use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, Terms, Via};
 use writ_core::decide::Answer;
 use writ_core::ids::{PersonId, PrincipalId, RoleId, TenantId, UnitId};
 use writ_core::log::checkpoint::SigningKey;
@@ -199,12 +199,10 @@ impl House {
     pub(crate) async fn eligible(&self, who: PrincipalId, role: RoleId) {
         let command = Command::Assign {
             sort: Sort::Eligibility,
-            principal: who,
-            target: Target::role(role, Scope::Tenant),
-            start: None,
-            expiration: Expiration::For(Span::from_days(30)),
-            reason: Some("on call".into()),
-            ticket: TicketGiven::default(),
+            terms: Terms {
+                reason: Some("on call".into()),
+                ..Terms::of(who, Target::role(role, Scope::Tenant), Expiration::For(Span::from_days(30)))
+            },
         };
         self.does(DANA, command).await;
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use writ::engine::fresh_id;
-use writ_core::command::{Caller, Command, Expiration, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Caller, Command, Expiration, Proof, Sort, Terms, TicketGiven, Via};
 use writ_core::ids::{PrincipalId, RoleId, UnitId};
 use writ_core::role;
 use writ_core::scope::{Scope, Target};
@@ -40,7 +40,10 @@ async fn tries(house: &House, command: Command) -> bool {
 
 fn gives(sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>) -> Command {
     let (reason, ticket) = (Some("lists".into()), TicketGiven::default());
-    Command::Assign { sort, principal, target, start, expiration: Expiration::For(Span::from_days(20)), reason, ticket }
+    Command::Assign {
+        sort,
+        terms: Terms { principal, target, start, expiration: Expiration::For(Span::from_days(20)), reason, ticket },
+    }
 }
 
 /// Forty people with names that begin alike, some disabled; three roles and one that is switched off; two units; held

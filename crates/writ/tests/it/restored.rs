@@ -15,7 +15,7 @@ use writ::connectors::hosts::Hosts;
 use writ::connectors::reconcile;
 use writ::engine::fresh_id;
 use writ::server::tenant::{self, Tenant};
-use writ_core::command::{Caller, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Caller, Expiration, NewUser, Proof, Sort, Terms, Via};
 use writ_core::ids::{DeviceId, PersonId, PrincipalId, TenantId};
 use writ_core::order::{EnrolAsk, Held, Hex, NotObeyed, Order, SignedOrder};
 use writ_core::role::DEVICE_ADMINISTRATOR;
@@ -159,12 +159,14 @@ impl Server {
         let before = self.hosts.newest(host).map(|(_, number)| number);
         self.does(writ_core::command::Command::Assign {
             sort: Sort::Assignment,
-            principal: PrincipalId::from_u128(n),
-            target: Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant),
-            start: None,
-            expiration: Expiration::For(Span::from_hours(2)),
-            reason: Some("rebuild".into()),
-            ticket: TicketGiven::default(),
+            terms: Terms {
+                reason: Some("rebuild".into()),
+                ..Terms::of(
+                    PrincipalId::from_u128(n),
+                    Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant),
+                    Expiration::For(Span::from_hours(2)),
+                )
+            },
         })
         .await;
         self.order_after(host, before).await

@@ -7,7 +7,8 @@ use crate::chance::Chance;
 use crate::world::Cast;
 use writ_core::command::Effect;
 use writ_core::command::{
-    Caller, Command, Expiration, Method, NewUser, Outcome, Place, Proof, Removal, SignIn, SignInNote, Sort, TicketGiven,
+    Caller, Command, Expiration, Method, NewUser, Outcome, Place, Proof, Removal, SignIn, SignInNote, Sort, Terms,
+    TicketGiven,
 };
 use writ_core::ids::{CredentialId, DeviceId, PersonId, PrincipalId, RequestId, RoleId, UnitId};
 use writ_core::log::Via;
@@ -103,14 +104,14 @@ pub(crate) fn own(chance: &mut Chance, cast: &Cast, state: &State, who: Principa
         2 if !requests.is_empty() => Command::CancelRequest { request: chance.pick(&requests) },
         _ => {
             let principal = if chance.one_in(15) { chance.pick(&cast.users) } else { who };
-            Command::RequestActivation {
+            Command::RequestActivation(Terms {
                 principal,
                 target: wanted,
                 start: later(chance, now),
                 expiration: expiration(chance, now, false),
                 reason: reason(chance),
                 ticket: ticket(chance),
-            }
+            })
         }
     }
 }
@@ -140,21 +141,25 @@ pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, no
     match chance.below(40) {
         0..=11 => Command::Assign {
             sort: sort(chance),
-            principal,
-            target,
-            start: later(chance, now),
-            expiration: expiration(chance, now, true),
-            reason: reason(chance),
-            ticket: ticket(chance),
+            terms: Terms {
+                principal,
+                target,
+                start: later(chance, now),
+                expiration: expiration(chance, now, true),
+                reason: reason(chance),
+                ticket: ticket(chance),
+            },
         },
         12..=13 => Command::Reassign {
             sort: sort(chance),
-            principal,
-            target,
-            start: later(chance, now),
-            expiration: expiration(chance, now, true),
-            reason: reason(chance),
-            ticket: ticket(chance),
+            terms: Terms {
+                principal,
+                target,
+                start: later(chance, now),
+                expiration: expiration(chance, now, true),
+                reason: reason(chance),
+                ticket: ticket(chance),
+            },
         },
         14..=16 => Command::Remove {
             sort: sort(chance),

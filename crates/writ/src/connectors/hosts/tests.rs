@@ -6,7 +6,7 @@ use crate::connectors::reconcile;
 use crate::engine::{Start, end_the_process};
 use crate::store::{Store, memory};
 use std::time::Duration;
-use writ_core::command::{Effect, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Effect, Expiration, NewUser, Proof, Sort, Terms, Via};
 use writ_core::directory::Account;
 use writ_core::event::Event;
 use writ_core::ids::{PersonId, PrincipalId, TenantId};
@@ -81,12 +81,14 @@ pub(crate) async fn enrolled(hosts: &Hosts, key: u8) -> DeviceId {
 async fn assign(engine: &Engine, hours: u32) -> writ_core::decide::Answer {
     let command = Command::Assign {
         sort: Sort::Assignment,
-        principal: ANA,
-        target: ROOT,
-        start: None,
-        expiration: if hours == 0 { Expiration::Never } else { Expiration::For(Span::from_hours(hours)) },
-        reason: Some("rebuild".into()),
-        ticket: TicketGiven::default(),
+        terms: Terms {
+            reason: Some("rebuild".into()),
+            ..Terms::of(
+                ANA,
+                ROOT,
+                if hours == 0 { Expiration::Never } else { Expiration::For(Span::from_hours(hours)) },
+            )
+        },
     };
     engine.submit(command, dana(engine)).await.expect("assigned").answer
 }

@@ -3,7 +3,7 @@
 
 use super::shape::{Explained, Mark, Question, Row};
 use super::status::{principal_called, role_called, scope_called};
-use writ_core::command::{Command, Expiration, TicketGiven};
+use writ_core::command::{Command, Expiration, Terms, TicketGiven};
 use writ_core::decide::{Context, decide};
 use writ_core::explain::{self, explain};
 use writ_core::ids::{PrincipalId, RoleId};
@@ -84,14 +84,14 @@ fn rehearse(
     cx: &Context,
 ) -> Option<Refusal> {
     let span = question.span.or(span_max);
-    let command = Command::RequestActivation {
+    let command = Command::RequestActivation(Terms {
         principal,
         target,
         start: question.start,
         expiration: span.map_or(Expiration::Unspecified, Expiration::For),
         reason: question.reason.clone(),
         ticket: TicketGiven { number: question.ticket.clone(), system: None },
-    };
+    });
     decide(state, &command, cx).answer.err()
 }
 

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Start, fresh_id};
 use crate::store::{Store, memory};
 use std::sync::Arc;
-use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, TicketGiven, Via};
+use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, Terms, TicketGiven, Via};
 use writ_core::decide::{Answer, Context};
 use writ_core::ids::{PersonId, PrincipalId, RequestId, RoleId, TenantId};
 use writ_core::role::DEVICE_ADMINISTRATOR;
@@ -80,12 +80,10 @@ impl House {
             self.dana,
             Command::Assign {
                 sort: Sort::Eligibility,
-                principal: self.ana,
-                target: Target::role(role, Scope::Tenant),
-                start: None,
-                expiration: Expiration::For(Span::from_days(30)),
-                reason: Some("on call".into()),
-                ticket: TicketGiven::default(),
+                terms: Terms {
+                    reason: Some("on call".into()),
+                    ..Terms::of(self.ana, Target::role(role, Scope::Tenant), Expiration::For(Span::from_days(30)))
+                },
             },
         )
         .await;
@@ -94,14 +92,15 @@ impl House {
         let answer = self
             .does(
                 self.ana,
-                Command::RequestActivation {
-                    principal: self.ana,
-                    target: Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant),
-                    start: None,
-                    expiration: Expiration::For(Span::from_hours(1)),
+                Command::RequestActivation(Terms {
                     reason: Some("replace the disk".into()),
                     ticket: TicketGiven { number: Some("CHG-417".into()), system: None },
-                },
+                    ..Terms::of(
+                        self.ana,
+                        Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant),
+                        Expiration::For(Span::from_hours(1)),
+                    )
+                }),
             )
             .await;
         let Answer::Asked(asked) = answer else { panic!("{answer:?}") };

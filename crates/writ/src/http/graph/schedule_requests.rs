@@ -14,7 +14,7 @@ use crate::http::refused::Part;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use writ_core::command::{Command, Expiration, More, Removal, Sort, TicketGiven};
+use writ_core::command::{Command, Expiration, More, Removal, Sort, Terms, TicketGiven};
 use writ_core::decide::{Answer as Decided, may_decide};
 use writ_core::event::Action;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
@@ -378,28 +378,29 @@ fn read(fields: &Fields<'_>, sort: Sort) -> Result<(Command, bool), Problem> {
             system: ticket.text("ticketSystem")?.map(str::to_owned),
         },
     };
+    let terms = Terms { principal, target, start, expiration, reason, ticket };
     let command = match (action, sort) {
-        (Action::AdminAssign, _) => Command::Assign { sort, principal, target, start, expiration, reason, ticket },
-        (Action::AdminUpdate, _) => Command::Reassign { sort, principal, target, start, expiration, reason, ticket },
-        (Action::AdminRemove, _) => Command::Remove { sort, principal, target, when: Removal::Now, reason },
-        (Action::SelfActivate, Sort::Assignment) => {
-            Command::RequestActivation { principal, target, start, expiration, reason, ticket }
+        (Action::AdminAssign, _) => Command::Assign { sort, terms },
+        (Action::AdminUpdate, _) => Command::Reassign { sort, terms },
+        (Action::AdminRemove, _) => {
+            Command::Remove { sort, principal, target, when: Removal::Now, reason: terms.reason }
         }
-        (Action::SelfDeactivate, Sort::Assignment) => Command::Deactivate { principal, target, reason },
+        (Action::SelfActivate, Sort::Assignment) => Command::RequestActivation(terms),
+        (Action::SelfDeactivate, Sort::Assignment) => Command::Deactivate { principal, target, reason: terms.reason },
         (Action::SelfActivate | Action::SelfDeactivate, Sort::Eligibility) => {
             return Err(invalid(format!("'{name}' is asked of roleAssignmentScheduleRequests.")));
         }
         // Writ's own: Graph knows no action that lengthens what is switched on, so a client has to say that it means it.
         (Action::SelfExtend, Sort::Assignment) if fields.bool(EXTEND_ACTIVATION)?.unwrap_or(false) => {
-            Command::ExtendActivation { principal, target, start, expiration, reason, ticket }
+            Command::ExtendActivation(terms)
         }
         (Action::AdminExtend | Action::AdminRenew, _) => {
             let more = if action == Action::AdminExtend { More::Extension } else { More::Renewal };
-            Command::Prolong { more, sort, principal, target, start, expiration, reason, ticket }
+            Command::Prolong { more, sort, terms }
         }
         (Action::SelfExtend | Action::SelfRenew, _) => {
             let more = if action == Action::SelfExtend { More::Extension } else { More::Renewal };
-            Command::AskToProlong { more, sort, principal, target, start, expiration, reason, ticket }
+            Command::AskToProlong { more, sort, terms }
         }
     };
     Ok((command, rehearse))
