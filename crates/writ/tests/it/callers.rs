@@ -155,8 +155,27 @@ pub(crate) fn method(verb: Verb) -> &'static str {
     }
 }
 
-#[tokio::test]
-async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
+/// The same, as the only request of a batch.
+async fn asked_in_a_batch(client: &Client, route: &Route, path: &str) -> String {
+    let version = if route.versions == Versions::Beta { "beta" } else { "v1.0" };
+    let mut request = json!({"id": "1", "method": method(route.verb), "url": format!("/{path}")});
+    if let Ok(body) = serde_json::from_str::<serde_json::Value>(&body(route.verb, route.path)) {
+        request["body"] = body;
+    }
+    let reply = client.post(&format!("/{version}/$batch"), json!({"requests": [request]})).await;
+    if reply.status.is_client_error() {
+        reply.refused();
+        return reply.status.as_u16().to_string();
+    }
+    let response = &reply.is(200)["responses"][0];
+    let status = response["status"].as_u64().expect("a status");
+    assert!(status < 500, "{path}: {response}");
+    assert!(status < 400 || response["body"]["error"]["message"].is_string(), "{path}: {response}");
+    status.to_string()
+}
+
+/// What every kind of caller gets from every route, one row each, sorted.
+async fn answers(batched: bool) -> String {
     let mut found = BTreeMap::new();
     let mut at = house().await;
     for route in ALL.iter().copied().flatten() {
@@ -165,7 +184,10 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
         let before = house.rights();
         let mut told = Vec::new();
         for (n, client) in callers.iter().enumerate() {
-            told.push(asked(client, route, &path).await);
+            told.push(match batched {
+                true => asked_in_a_batch(client, route, &path).await,
+                false => asked(client, route, &path).await,
+            });
             let wrote = house.rights() != before;
             assert!(!wrote || (n == 3 && route.verb != Verb::Get), "{} changed something", route.path);
         }
@@ -176,9 +198,25 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
         }
     }
     let told: Vec<String> = found.iter().map(|(route, told)| format!("{told}  {route}")).collect();
-    let told = told.join("\n");
+    told.join("\n")
+}
+
+#[tokio::test]
+async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
+    let told = answers(false).await;
     let wanted = TABLE.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
     assert_eq!(told, wanted, "the table and the routes differ; found:\n{told}");
+}
+
+#[tokio::test]
+async fn in_a_batch_every_route_answers_every_kind_of_caller_as_it_does_alone() {
+    let told = answers(true).await;
+    let wanted = TABLE.lines().filter(|l| !l.starts_with('#')).map(|row| match row {
+        // A batch holds no batch, whoever sends it.
+        row if row.ends_with("$batch") => "401 400 400 400  POST   $batch",
+        row => row,
+    });
+    assert_eq!(told, wanted.collect::<Vec<_>>().join("\n"), "a batch answers otherwise than a request alone");
 }
 
 /// Writ's own routes, as the router has them: their verbs and paths stand in the one place where they are made.

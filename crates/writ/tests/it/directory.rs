@@ -397,3 +397,81 @@ async fn the_record_of_a_change_says_what_was_and_what_is() {
         assert_eq!(record["targetResources"][0]["modifiedProperties"], wanted, "{activity}");
     }
 }
+
+#[tokio::test]
+async fn what_nothing_is_kept_of_is_empty_and_never_left_out_unsaid() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    let chosen = dana.get(&format!("/v1.0/users/{EVE}?$select=id,CITY,proxyAddresses,manager")).await.is(200);
+    assert_eq!(chosen["id"], EVE.to_string());
+    assert_eq!((&chosen["city"], &chosen["proxyAddresses"]), (&Json::Null, &json!([])));
+    let members = format!("/v1.0/groups/{TEAM}/members?$select=id,department&$orderby=id");
+    for row in dana.get(&members).await.list() {
+        // A group has no department, in Graph as here.
+        assert_eq!(row.get("department").is_some(), row["@odata.type"] == "#microsoft.graph.user", "{row}");
+    }
+    for path in
+        ["directReports", "ownedDevices", "registeredDevices/graph.device", "appRoleAssignments", "ownedObjects"]
+    {
+        assert_eq!(dana.get(&format!("/v1.0/users/{EVE}/{path}")).await.list(), Vec::<Json>::new(), "{path}");
+    }
+    for path in ["members/graph.orgContact", "members/graph.application", "appRoleAssignments"] {
+        assert_eq!(dana.get(&format!("/v1.0/groups/{TEAM}/{path}")).await.list(), Vec::<Json>::new(), "{path}");
+    }
+    assert!(dana.get(&format!("/v1.0/users/{EVE}/manager")).await.refused().starts_with("404 "));
+    assert!(dana.get(&format!("/v1.0/users/{EVE}/manager/$ref")).await.refused().starts_with("404 "));
+    assert_eq!(dana.get(&format!("/v1.0/users/{EVE}?$expand=manager")).await.is(200)["manager"], Json::Null);
+}
+
+#[tokio::test]
+async fn what_is_deleted_lies_in_no_bin() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    dana.delete(&format!("/v1.0/users/{EVE}")).await.is(204);
+    for path in ["", "/microsoft.graph.user", "/graph.group?$count=true&$select=id,mail"] {
+        assert_eq!(dana.get(&format!("/v1.0/directory/deletedItems{path}")).await.list(), Vec::<Json>::new(), "{path}");
+    }
+    assert!(dana.get(&format!("/v1.0/directory/deletedItems/{EVE}")).await.refused().starts_with("404 "));
+    let restore = format!("/v1.0/directory/deletedItems/{EVE}/restore");
+    assert!(dana.post(&restore, json!({})).await.refused().starts_with("404 "));
+    let mistaken = dana.get("/v1.0/directory/deletedItems/graph.user?$filter=nope eq 1").await.refused();
+    assert!(mistaken.contains("Could not find a property named 'nope'"), "{mistaken}");
+}
+
+#[tokio::test]
+async fn one_of_what_a_link_leads_to_is_found_and_can_be_cast() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    let at = |path: &str| format!("/v1.0/{path}");
+    let unit = format!("directory/administrativeUnits/{FINANCE}/members/{BEN}");
+    for (path, id) in [
+        (format!("groups/{TEAM}/members/{EVE}/graph.user"), EVE.to_string()),
+        (unit.clone(), BEN.to_string()),
+        (format!("{unit}/microsoft.graph.user"), BEN.to_string()),
+        (format!("users/{BEN}/memberOf/{SECURITY}/graph.group"), SECURITY.to_string()),
+    ] {
+        assert_eq!(dana.get(&at(&path)).await.is(200)["id"], id, "{path}");
+    }
+    for path in [format!("{unit}/graph.group"), format!("groups/{TEAM}/members/{EVE}/graph.device")] {
+        assert!(dana.get(&at(&path)).await.refused().starts_with("404 "), "{path}");
+    }
+    let inherited = format!("roleManagement/directory/roleDefinitions/{ROOT}/inheritsPermissionsFrom");
+    for row in dana.get(&at(&inherited)).await.list() {
+        let id = row["id"].as_str().expect("an id");
+        assert_eq!(dana.get(&at(&format!("{inherited}/{id}"))).await.is(200)["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn a_property_has_an_address_of_its_own() {
+    let house = House::new().await;
+    let eve = house.signed_in(EVE).await;
+    let told = eve.get("/v1.0/me/displayName").await.is(200);
+    assert_eq!(told["@odata.context"], format!("http://localhost/v1.0/$metadata#users('{EVE}')/displayName"));
+    assert_eq!(told["value"], eve.get("/v1.0/me").await.is(200)["displayName"]);
+    assert_eq!(eve.get("/v1.0/me/accountEnabled").await.is(200)["value"], true);
+    eve.get("/v1.0/me/jobTitle").await.is(204);
+    for path in ["/v1.0/me/displayName/$count", "/v1.0/me/displayName/x", "/v1.0/me/displayName?$top=1"] {
+        assert!(eve.get(path).await.refused().starts_with("400 "), "{path}");
+    }
+}

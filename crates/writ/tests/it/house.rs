@@ -285,6 +285,7 @@ impl House {
             s.principals.clone(),
             s.roles.clone(),
             s.open.clone(),
+            s.units.clone(),
         )
     }
 }

@@ -8,7 +8,7 @@ use super::held::Seen;
 use super::odata::options::{Of, Query, pairs_of};
 use super::odata::render::write;
 use super::odata::value::write_text;
-use super::odata::{Entity, Linked, Row};
+use super::odata::{Entity, Linked, Property, Row};
 use super::page::{Place, Shape, page, resumed};
 pub use super::route::Route;
 use crate::engine::Wrong;
@@ -335,16 +335,38 @@ impl Ask {
         if !name.is_empty() {
             let entity = row.entity();
             let link = entity.links.iter().find(|l| l.name.eq_ignore_ascii_case(name));
-            let link = link.ok_or_else(|| Problem::unknown_segment(name))?;
-            return self.follow(row, link);
+            let property = entity.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
+            return match (link, property) {
+                (Some(link), _) => self.follow(row, link),
+                (None, Some(property)) if self.at("item").is_empty() => self.property(row, property, context),
+                _ => Err(Problem::unknown_segment(name)),
+            };
         }
         let query = Query::parse(&self.raw, entity, Of::One)?;
         Ok(self.written(&query, context, row, false))
     }
 
+    /// One property by itself: `/users/{id}/displayName`.
+    fn property(&self, row: &dyn Row, property: &Property, context: &str) -> Result<Answer, Problem> {
+        if self.counting || self.references || self.cast.is_some() {
+            return Err(Problem::unknown_segment(property.name));
+        }
+        // It takes no options; one that is misspelt is refused as anywhere else.
+        Query::parse(&self.raw, row.entity(), Of::One)?;
+        let (of, id) = (context.trim_end_matches("/$entity"), row.get("id"));
+        let context = format!("{of}('{}')/{}", id.as_str().unwrap_or_default(), property.name);
+        Ok(match row.get(property.name) {
+            Json::Null => Answer::Nothing,
+            value => Answer::Found(json!({"@odata.context": self.context_url(&context), "value": value})),
+        })
+    }
+
     /// What a link leads to: one resource, or a list with all its options.
     fn follow(&self, row: &dyn Row, link: &'static super::odata::Link) -> Result<Answer, Problem> {
         let whole = if link.mixed { "directoryObjects" } else { link.to.name };
+        if let Some(cast) = self.cast.filter(|_| !link.mixed) {
+            return Err(Problem::unknown_segment(&format!("microsoft.graph.{}", cast.name)));
+        }
         match row.link(link.name) {
             Linked::Many(mut rows) => {
                 let (to, whole, mixed) = match self.cast {
@@ -364,12 +386,21 @@ impl Ask {
                 let listed = self.list_as(to, whole, shape, |_, _| rows.into_iter())?;
                 Ok(if self.references { self.as_references(listed) } else { listed })
             }
+            Linked::One(Some(target)) if self.references => {
+                let reference = self.reference(target.get("id").as_str().unwrap_or_default());
+                Ok(Answer::Found(json!({"@odata.context": self.context_url("$ref"), "@odata.id": reference})))
+            }
             Linked::One(Some(target)) => {
                 let query = Query::parse(&self.raw, link.to, Of::One)?;
                 Ok(self.written(&query, &format!("{whole}/$entity"), &*target, link.mixed))
             }
             Linked::One(None) => Err(Problem::not_found(link.name)),
         }
+    }
+
+    /// The address by which others refer to an object.
+    fn reference(&self, id: &str) -> String {
+        format!("{}/directoryObjects/{id}", self.base)
     }
 
     /// The same list as references to what is in it.
@@ -382,7 +413,7 @@ impl Ask {
         if let Some(rows) = out.get_mut("value").and_then(Json::as_array_mut) {
             for row in rows {
                 let id = row["id"].as_str().unwrap_or_default();
-                *row = json!({"@odata.id": format!("{}/directoryObjects/{id}", self.base)});
+                *row = json!({"@odata.id": self.reference(id)});
             }
         }
         Answer::Found(Json::Object(out))

@@ -66,7 +66,9 @@ pub const ROUTES: &[Route] = &[
     Route::get("devices", list),
     Route::get("devices/{id}", one),
     Route::get("devices(deviceId)", one),
+    Route::get("devices(deviceId)/{link}", one),
     Route::get("devices/{id}/{link}", one),
+    Route::get("devices/{id}/{link}/{item}", one),
 ];
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {

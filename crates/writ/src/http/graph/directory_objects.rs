@@ -145,9 +145,11 @@ impl Row for Object<'_> {
             (What::Principal(p), "memberOf") => Linked::Many(groups::containing(self.moment, p.id, false)),
             (What::Principal(p), "transitiveMemberOf") => Linked::Many(groups::containing(self.moment, p.id, true)),
             (What::Principal(p), "ownedObjects") => Linked::Many(groups::owned(self.moment, p.id)),
+            // Nobody is kept as anybody's manager, and nothing as anybody's but groups.
+            (What::Principal(_), "manager") => Linked::One(None),
             (What::Principal(p), _) => match p.group() {
                 Some(group) => groups::link(self.moment, group, name),
-                None => Linked::One(None),
+                None => Linked::Many(Vec::new()),
             },
             (What::Unit(unit), "members") => Linked::Many(units::members(self.moment, unit)),
             (What::Host(_), "registeredOwners" | "registeredUsers") => Linked::Many(Vec::new()),

@@ -94,6 +94,7 @@ pub const ROUTES: &[Route] = &[
     Route::get("directoryRoles(roleTemplateId)", role),
     Route::get("directoryRoles/{id}/members", members),
     Route::get("directoryRoles(roleTemplateId)/members", members),
+    Route::get("directoryRoles/{id}/members/{item}", members),
     Route::get("directoryRoleTemplates", |ask| list(ask, true)),
     Route::get("directoryRoleTemplates/{id}", template),
 ];

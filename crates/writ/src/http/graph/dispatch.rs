@@ -1,6 +1,8 @@
 //! From an HTTP request to the resource that answers it, and back.
 //! Who asks is established before anything is looked up, so a stranger learns nothing, not even which paths exist.
 
+use super::absent::{APP_ROLE_ASSIGNMENT, ENDPOINT, ORG_CONTACT};
+use super::applications::APPLICATION;
 use super::ask::{Answer, Ask, Moment};
 use super::directory_objects::DIRECTORY_OBJECT;
 use super::odata::Entity;
@@ -59,6 +61,7 @@ pub const ALL: &[&[Route]] = &[
     super::policies::ROUTES,
     super::directory_objects::ROUTES,
     super::directory_roles::ROUTES,
+    super::absent::ROUTES,
     super::directory_audits::ROUTES,
     super::sign_ins::ROUTES,
     super::transitive_assignments::ROUTES,
@@ -245,9 +248,11 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
     }
     properties::known(found.route, &body)?;
-    // Only what a link leads to can be cut down to one type, or told as references.
-    let linked = found.route.path.ends_with("{link}") || found.route.path.ends_with("/members");
-    if !linked && (references || cast.is_some()) {
+    // Only what a link leads to can be told as references or cut down to one type; and what lies in a bin.
+    let at = found.route.path;
+    let linked = at.ends_with("{link}") || at.ends_with("/members");
+    let casts = linked || at.ends_with("/{item}") || at.starts_with("directory/deletedItems");
+    if (references && !linked) || (cast.is_some() && !casts) {
         let segment = cast.map_or("$ref".to_owned(), |c| format!("microsoft.graph.{}", c.name));
         return Err(Problem::unknown_segment(&segment));
     }
@@ -287,7 +292,8 @@ fn cast_to(segment: &str) -> Option<&'static Entity> {
         segment.get(..prefix.len()).filter(|p| p.eq_ignore_ascii_case(prefix)).map(|p| &segment[p.len()..])
     };
     let name = bare("microsoft.graph.").or_else(|| bare("graph."))?;
-    DIRECTORY_OBJECT.special.iter().find(|e| e.name.eq_ignore_ascii_case(name)).copied()
+    let others = [&APPLICATION, &APP_ROLE_ASSIGNMENT, &ENDPOINT, &ORG_CONTACT];
+    DIRECTORY_OBJECT.special.iter().copied().chain(others).find(|e| e.name.eq_ignore_ascii_case(name))
 }
 
 /// The same caller for another command.

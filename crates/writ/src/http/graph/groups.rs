@@ -1,5 +1,6 @@
 //! Groups, their members and their owners.
 
+use super::absent::APP_ROLE_ASSIGNMENT;
 use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::body::Fields;
 use super::directory_objects::{DIRECTORY_OBJECT, Object};
@@ -37,6 +38,7 @@ pub static GROUP: Entity = Entity {
         Link::many("owners", &DIRECTORY_OBJECT).mixed(),
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
+        Link::many("appRoleAssignments", &APP_ROLE_ASSIGNMENT),
     ],
     special: &[],
     or: true,
@@ -108,7 +110,7 @@ pub fn link<'a>(moment: &'a Moment, group: &'a Group, name: &str) -> Linked<'a> 
         "members" => Linked::Many(principals(moment, group.members.iter().copied())),
         "owners" => Linked::Many(principals(moment, group.owners.iter().copied())),
         "transitiveMembers" => Linked::Many(principals(moment, everything_in(moment, group).into_iter())),
-        _ => Linked::One(None),
+        _ => Linked::Many(Vec::new()),
     }
 }
 

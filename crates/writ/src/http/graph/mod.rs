@@ -5,12 +5,14 @@
 //! One file per resource; each says in a table which properties it has and in another which routes. `dispatch` finds
 //! the route, `ask` is what a handler works with, `odata` and `page` do the rest.
 
+pub mod absent;
 pub mod applications;
 pub mod approvals;
 pub mod ask;
 pub mod asked;
 pub mod batch;
 pub mod body;
+pub mod declared;
 pub mod delta;
 pub mod devices;
 pub mod directory_audits;

@@ -22,6 +22,10 @@ use writ_core::ids::PrincipalId;
 /// Rows on a page when nobody says how many.
 pub const PAGE_USUAL: u32 = 100;
 
+/// How large the rows of a page may be with all that is expanded in them, in bytes, before it is refused: nothing is
+/// left out of an expansion unsaid.
+pub const ROWS_BYTES_MAX: usize = 32 << 20;
+
 /// The key that signs page tokens; made once for a server and never shown.
 #[derive(Clone)]
 pub struct PageKey(hmac::Key);
@@ -199,6 +203,12 @@ pub fn page<R: Row>(
             out.push(b',');
         }
         write(&kept.row, query, shape.typed, "", &mut out);
+        if out.len() > ROWS_BYTES_MAX {
+            return Err(Problem::unsupported_query(format!(
+                "The page with all that is expanded in it would be larger than {ROWS_BYTES_MAX} bytes. Ask for fewer \
+                 rows with $top, for fewer properties with $select, or for what is expanded by itself."
+            )));
+        }
     }
     let count = shape.known(query).unwrap_or(count);
     Ok(Page { rows: out, count: query.count.then_some(count as u64), next })

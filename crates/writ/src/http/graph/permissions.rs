@@ -43,7 +43,7 @@ fn thing(path: &str) -> Option<Thing> {
         ("roleManagement", "directory") => roles(third.unwrap_or_default()),
         ("policies", "roleManagementPolicies" | "roleManagementPolicyAssignments") => Thing::Rules,
         ("auditLogs", _) => Thing::Audit,
-        ("directoryObjects", _) => Thing::Objects,
+        ("directoryObjects", _) | ("directory", "deletedItems") => Thing::Objects,
         _ => return None,
     })
 }

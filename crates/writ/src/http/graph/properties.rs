@@ -3,32 +3,11 @@
 //!
 //! Always: annotations (`…@odata.bind`), extensions, and Writ's own additions (`writ.…`) pass as well.
 
+use super::declared::{declared, type_named, types_named};
 use super::route::{Route, Verb};
 use crate::http::problem::{Problem, shown};
 use http::StatusCode;
 use serde_json::{Map, Value as Json};
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
-
-type Names = HashMap<&'static str, HashSet<String>>;
-
-/// The names of each type, in lower case: clients write them in any.
-static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    let mut all = Names::new();
-    let mut current = "";
-    for line in include_str!("properties.txt").lines().filter(|line| !line.starts_with('#')) {
-        let rest = match line.split_once(':') {
-            Some((name, rest)) => {
-                current = name;
-                rest
-            }
-            None => line,
-        };
-        all.entry(current).or_default().extend(rest.split_whitespace().map(str::to_ascii_lowercase));
-    }
-    all
-});
-
 const REQUEST: &[&str] = &["unifiedRoleAssignmentScheduleRequest", "unifiedRoleEligibilityScheduleRequest"];
 
 /// Several of them in one body: Writ's own, so their names are not in Graph's description.
@@ -87,11 +66,11 @@ pub fn known(route: &Route, body: &[u8]) -> Result<(), Problem> {
 
 fn look(of: &'static str, object: &Map<String, Json>) -> Result<(), (&'static str, String)> {
     let of = derived(of, object);
-    let names = NAMES.get(of);
+    let known = type_named(of).is_some();
     for (name, value) in object {
         let lower = name.to_ascii_lowercase();
         let passes = name.contains('@') || ["extension_", "ext", "writ.", "#"].iter().any(|p| lower.starts_with(p));
-        if !passes && names.is_some_and(|names| !names.contains(&lower)) {
+        if !passes && known && declared(of, &lower).is_none() {
             return Err((of, name.clone()));
         }
         let Some(inner) = inside(of, name) else { continue };
@@ -111,10 +90,7 @@ fn derived(of: &'static str, object: &Map<String, Json>) -> &'static str {
     }
     let said = object.get("@odata.type").and_then(Json::as_str).unwrap_or_default();
     let said = said.trim_start_matches('#').trim_start_matches("microsoft.graph.");
-    NAMES
-        .keys()
-        .find(|name| name.starts_with("unifiedRoleManagementPolicy") && name.eq_ignore_ascii_case(said))
-        .map_or("", |v| v)
+    types_named("unifiedRoleManagementPolicy").find(|name| name.eq_ignore_ascii_case(said)).unwrap_or_default()
 }
 
 fn unknown(of: &str, name: &str) -> Problem {

@@ -138,6 +138,7 @@ pub const ROUTES: &[Route] = &[
     Route::patch("roleManagement/directory/roleDefinitions/{id}", |ask| Box::pin(update(ask))),
     Route::delete("roleManagement/directory/roleDefinitions/{id}", |ask| Box::pin(delete(ask))),
     Route::get("roleManagement/directory/roleDefinitions/{id}/{link}", one),
+    Route::get("roleManagement/directory/roleDefinitions/{id}/{link}/{item}", one),
 ];
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {

@@ -30,6 +30,7 @@ pub static SERVICE_PRINCIPAL: Entity = Entity {
     links: &[
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
+        Link::many("owners", &DIRECTORY_OBJECT).mixed(),
         Link::many("ownedObjects", &DIRECTORY_OBJECT).mixed(),
     ],
     special: &[],
@@ -59,6 +60,7 @@ pub const ROUTES: &[Route] = &[
     Route::get("servicePrincipals/{id}/{link}", one),
     Route::get("servicePrincipals(appId)/{link}", one),
     Route::get("servicePrincipals/{id}/{link}/{item}", one),
+    Route::get("servicePrincipals(appId)/{link}/{item}", one),
 ];
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {

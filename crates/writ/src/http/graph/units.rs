@@ -61,6 +61,7 @@ pub const ROUTES: &[Route] = &[
     Route::patch("directory/administrativeUnits/{id}", |ask| Box::pin(update(ask))),
     Route::delete("directory/administrativeUnits/{id}", |ask| Box::pin(delete(ask))),
     Route::get("directory/administrativeUnits/{id}/members", list_members),
+    Route::get("directory/administrativeUnits/{id}/members/{item}", list_members),
     Route::post("directory/administrativeUnits/{id}/members/$ref", |ask| Box::pin(add(ask))),
     Route::delete("directory/administrativeUnits/{id}/members/{member}/$ref", |ask| Box::pin(take_out(ask))),
 ];

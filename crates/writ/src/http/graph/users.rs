@@ -2,6 +2,7 @@
 //! Passwords never pass through here: a person binds a first factor with a single-use code. What a new user's body has
 //! beside what is kept is named in the answer, so that nothing is dropped unsaid.
 
+use super::absent::APP_ROLE_ASSIGNMENT;
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::Fields;
 use super::directory_objects::{DIRECTORY_OBJECT, Object};
@@ -41,6 +42,11 @@ pub static USER: Entity = Entity {
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("ownedObjects", &DIRECTORY_OBJECT).mixed(),
+        Link::one("manager", &DIRECTORY_OBJECT).mixed(),
+        Link::many("directReports", &DIRECTORY_OBJECT).mixed(),
+        Link::many("ownedDevices", &DIRECTORY_OBJECT).mixed(),
+        Link::many("registeredDevices", &DIRECTORY_OBJECT).mixed(),
+        Link::many("appRoleAssignments", &APP_ROLE_ASSIGNMENT),
     ],
     special: &[],
     or: true,

@@ -13,6 +13,7 @@ pub mod render;
 pub mod search;
 pub mod value;
 
+use super::declared::{Declared, declared};
 use serde_json::Value as Json;
 use uuid::Uuid;
 use value::Value;
@@ -125,6 +126,17 @@ impl Entity {
     pub fn property(&self, name: &str) -> Option<&'static Property> {
         let own = self.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
         own.or_else(|| self.special.iter().find_map(|s| s.property(name)))
+    }
+
+    /// A property that Graph has, by name in any case, whether or not it is kept here; of the special types too.
+    pub fn declared(&self, name: &str) -> Option<&'static Declared> {
+        declared(self.name, name).or_else(|| self.special.iter().find_map(|s| s.declared(name)))
+    }
+
+    /// The name that stands in Graph's sentences about a query: `User`.
+    pub fn told(&self) -> String {
+        let mut letters = self.name.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
     }
 
     /// A link by name, in any case; of the special types too.

@@ -8,6 +8,7 @@
 use super::filter::Filter;
 use super::parse::unknown;
 use super::{Entity, Kind, Link, Property, Row};
+use crate::http::graph::declared::Declared;
 use crate::http::problem::{Problem, shown};
 use percent_encoding::percent_decode_str;
 
@@ -29,6 +30,8 @@ pub struct Query {
     pub filter: Option<Filter>,
     /// Which properties, by their names in the table; all usual ones when absent.
     pub select: Option<Vec<&'static str>>,
+    /// Which properties besides that Graph has and nothing is kept of here: null, or an empty list.
+    pub empty: Vec<&'static Declared>,
     /// What comes along.
     pub expand: Vec<Expansion>,
     /// In which order; by id when empty.
@@ -79,6 +82,7 @@ impl Query {
             entity,
             filter: None,
             select: None,
+            empty: Vec::new(),
             expand: Vec::new(),
             order: Vec::new(),
             top: None,
@@ -130,7 +134,7 @@ impl Query {
                         None => found,
                     });
                 }
-                "select" => query.select = select(&value, entity)?,
+                "select" => (query.select, query.empty) = select(&value, entity)?,
                 "expand" => query.expand = expand(&value, entity, depth)?,
                 "orderby" => query.order = order(&value, entity)?,
                 "top" => query.top = Some(page_size(&value)?),
@@ -213,25 +217,34 @@ fn page_size(value: &str) -> Result<u32, Problem> {
     }
 }
 
-fn select(value: &str, entity: &'static Entity) -> Result<Option<Vec<&'static str>>, Problem> {
-    let mut names = Vec::new();
+/// The properties chosen, and those chosen of which nothing is kept. A link that is not kept is chosen in vain, as any
+/// link is that is not expanded.
+fn select(value: &str, entity: &'static Entity) -> Result<Selected, Problem> {
+    let (mut names, mut empty): (Vec<&'static str>, Vec<&'static Declared>) = (Vec::new(), Vec::new());
+    let mut any = false;
     for name in value.split(',').map(str::trim).filter(|n| !n.is_empty()) {
         if name == "*" {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
+        any = true;
         let property = entity.property(name).map(|p| p.name).or_else(|| entity.link(name).map(|l| l.name));
-        let Some(property) = property else {
-            return Err(Problem::bad_request(format!(
-                "Parsing OData Select and Expand failed: {}",
-                unknown(entity, name).message()
-            )));
-        };
-        if !names.contains(&property) {
-            names.push(property);
+        match (property, entity.declared(name)) {
+            (Some(property), _) if names.contains(&property) => {}
+            (Some(property), _) => names.push(property),
+            (None, Some(found)) if found.link || empty.contains(&found) => {}
+            (None, Some(found)) => empty.push(found),
+            (None, None) => {
+                return Err(Problem::bad_request(format!(
+                    "Parsing OData Select and Expand failed: {}",
+                    unknown(entity, name).message()
+                )));
+            }
         }
     }
-    Ok(if names.is_empty() { None } else { Some(names) })
+    Ok((any.then_some(names), empty))
 }
+
+type Selected = (Option<Vec<&'static str>>, Vec<&'static Declared>);
 
 fn order(value: &str, entity: &'static Entity) -> Result<Vec<By>, Problem> {
     let mut keys: Vec<By> = Vec::new();
@@ -248,12 +261,19 @@ fn order(value: &str, entity: &'static Entity) -> Result<Vec<By>, Problem> {
                 )));
             }
         };
-        let property = entity.property(name).ok_or_else(|| unknown(entity, name))?;
-        if !property.order || words.next().is_some() {
-            return Err(Problem::unsupported_query(format!(
-                "Sorting by '{}' is not supported for resource '{}'.",
-                property.name, entity.name
-            )));
+        let unsorted = |name: &str| {
+            let of = entity.told();
+            Problem::unsupported_query(format!("Unsupported sort property '{}' for '{of}'.", shown(name)))
+        };
+        let property = entity.property(name).ok_or_else(|| match entity.declared(name) {
+            Some(found) => unsorted(found.name),
+            None => unknown(entity, name),
+        })?;
+        if !property.order {
+            return Err(unsorted(property.name));
+        }
+        if words.next().is_some() {
+            return Err(Problem::bad_request(format!("Invalid $orderby: '{}'.", shown(part))));
         }
         if !keys.iter().any(|k| k.property == property.name) {
             keys.push(By { property: property.name, kind: property.kind.clone(), descending });
@@ -286,7 +306,20 @@ fn expand(value: &str, entity: &'static Entity, depth: usize) -> Result<Vec<Expa
             None => (part, None),
         };
         let Some(link) = entity.link(name) else {
-            return Err(wrong(unknown(entity, name).message()));
+            return Err(match entity.declared(name) {
+                Some(found) if found.link => Problem::unsupported_query(format!(
+                    "Expanding '{}' is not supported for resource '{}'.",
+                    found.name,
+                    entity.told()
+                )),
+                None if entity.property(name).is_none() => wrong(unknown(entity, name).message()),
+                _ => wrong(&format!(
+                    "Property '{}' on type 'microsoft.graph.{}' is not a navigation property or complex property. Only \
+                     navigation properties can be expanded.",
+                    shown(name),
+                    entity.name
+                )),
+            });
         };
         let query = match inner {
             None => Query::plain(link.to),

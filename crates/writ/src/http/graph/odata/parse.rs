@@ -291,7 +291,10 @@ impl Parser<'_> {
                     Some(_) => named(self.entity, &first)?,
                     None => {
                         let found = self.entity.link(&first).filter(|l| !l.many);
-                        let found = found.ok_or_else(|| unknown(self.entity, &first))?;
+                        let found = found.ok_or_else(|| match self.entity.declared(&first) {
+                            Some(declared) => unfiltered(self.entity, declared.name),
+                            None => unknown(self.entity, &first),
+                        })?;
                         link = Some(found.name);
                         self.beyond(found.to)?
                     }
@@ -424,14 +427,22 @@ fn typed(path: &Path, raw: &What) -> Result<Literal, Problem> {
 
 /// The property of this name that may be filtered.
 fn named(entity: &'static Entity, name: &str) -> Result<&'static Property, Problem> {
-    let property = entity.property(name).ok_or_else(|| unknown(entity, name))?;
-    if !property.filter {
-        return Err(Problem::unsupported_query(format!(
-            "Unsupported or invalid query filter clause specified for property '{}' of resource '{}'.",
-            property.name, entity.name
-        )));
+    match entity.property(name) {
+        Some(property) if property.filter => Ok(property),
+        Some(property) => Err(unfiltered(entity, property.name)),
+        None => Err(match entity.declared(name) {
+            Some(found) => unfiltered(entity, found.name),
+            None => unknown(entity, name),
+        }),
     }
-    Ok(property)
+}
+
+/// Graph's words for a property that it has and that no filter may name.
+fn unfiltered(entity: &Entity, name: &str) -> Problem {
+    Problem::unsupported_query(format!(
+        "Unsupported or invalid query filter clause specified for property '{name}' of resource '{}'.",
+        entity.told()
+    ))
 }
 
 /// Graph's words for a name that is not a property.

@@ -6,6 +6,7 @@
 use super::options::{By, Expansion, Query};
 use super::value::{Key, write_text};
 use super::{Linked, Row};
+use crate::http::graph::declared::declared;
 use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
 
@@ -51,6 +52,10 @@ pub fn write(row: &dyn Row, query: &Query, typed: bool, context: &str, out: &mut
             name(property.name, out);
             row.value(property.name).write(out);
         }
+    }
+    for empty in query.empty.iter().filter(|empty| declared(entity.name, empty.name).is_some()) {
+        name(empty.name, out);
+        out.extend_from_slice(if empty.many { b"[]" } else { b"null" });
     }
     for expansion in &query.expand {
         if entity.links.iter().any(|l| l.name == expansion.link.name) {

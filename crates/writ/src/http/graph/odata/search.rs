@@ -23,12 +23,16 @@ pub fn parse(text: &str, entity: &'static Entity) -> Result<Filter, Problem> {
         let body = rest.strip_prefix('"').ok_or_else(wrong)?;
         let end = body.find('"').ok_or_else(wrong)?;
         let (name, words) = body[..end].split_once(':').ok_or_else(wrong)?;
-        let property = entity.property(name.trim()).ok_or_else(|| super::parse::unknown(entity, name))?;
+        let unsearched = |name: &str| {
+            let of = entity.told();
+            Problem::unsupported_query(format!("Searching '{}' of resource '{of}' is not supported.", shown(name)))
+        };
+        let property = entity.property(name.trim()).ok_or_else(|| match entity.declared(name.trim()) {
+            Some(found) => unsearched(found.name),
+            None => super::parse::unknown(entity, name.trim()),
+        })?;
         if !property.filter || property.kind != Kind::Text {
-            return Err(Problem::unsupported_query(format!(
-                "Searching '{}' of resource '{}' is not supported.",
-                property.name, entity.name
-            )));
+            return Err(unsearched(property.name));
         }
         let term = Filter::Like(Path::to(property.name, Kind::Text), Like::Word, words.trim().to_lowercase());
         if let Some(all) = any.last_mut() {

@@ -124,7 +124,7 @@ fn what_cannot_be_read_says_where() {
     let said = |filter: &str| Filter::parse(filter, &THING).expect_err(filter).message().to_owned();
     insta::assert_snapshot!(said("name eqq 1"), @"Invalid filter clause: Syntax error at position 5 in 'name eqq 1'. A condition reads like displayName eq 'Global Reader' or startswith(displayName,'Glo').");
     insta::assert_snapshot!(said("nope eq 1"), @"Could not find a property named 'nope' on type 'microsoft.graph.thing'.");
-    insta::assert_snapshot!(said("secret eq 's'"), @"Unsupported or invalid query filter clause specified for property 'secret' of resource 'thing'.");
+    insta::assert_snapshot!(said("secret eq 's'"), @"Unsupported or invalid query filter clause specified for property 'secret' of resource 'Thing'.");
     insta::assert_snapshot!(said("size eq 'seven'"), @"Invalid filter clause: 'size' must be compared with a number.");
     insta::assert_snapshot!(said("tags eq 'a'"), @"Invalid filter clause: 'tags' must be compared with any(…) or all(…).");
     for bad in [
