@@ -294,50 +294,61 @@ fn record(state: &State, command: &Command, cx: &Context, refusal: &Refusal) -> 
 
 /// What the caller's token must open for this command.
 fn check_scopes(state: &State, command: &Command, cx: &Context) -> Result<(), Refusal> {
+    use Act::{Create, Remove, Write};
     use Command as C;
     let of = |sort: Sort| -> &'static [Thing] {
         if sort == Sort::Eligibility { &[Thing::Eligibilities] } else { &[Thing::Assignments] }
     };
-    let things: &[Thing] = match command {
-        C::Assign { sort, .. }
-        | C::Reassign { sort, .. }
-        | C::Prolong { sort, .. }
-        | C::AskToProlong { sort, .. }
-        | C::Remove { sort, .. } => of(*sort),
-        C::AssignPlainly { .. } | C::TakePlainly { .. } => &[Thing::Roles],
-        C::RequestActivation(_) | C::ExtendActivation(_) | C::Deactivate { .. } => &[Thing::Assignments],
+    let (things, act): (&[Thing], Act) = match command {
+        C::Assign { sort, .. } | C::Reassign { sort, .. } | C::Prolong { sort, .. } | C::AskToProlong { sort, .. } => {
+            (of(*sort), Write)
+        }
+        C::Remove { sort, .. } => (of(*sort), Remove),
+        C::AssignPlainly { .. } | C::TakePlainly { .. } => (&[Thing::Roles], Write),
+        C::RequestActivation(_) | C::ExtendActivation(_) => (&[Thing::Assignments], Write),
+        C::Deactivate { .. } => (&[Thing::Assignments], Remove),
         C::CancelRequest { request } => match state.requests.get(request) {
-            Some(request) => of(request.sort),
-            None => &[Thing::Assignments, Thing::Eligibilities],
+            Some(request) => (of(request.sort), Write),
+            None => (&[Thing::Assignments, Thing::Eligibilities], Write),
         },
-        C::DecideRequest { .. } => &[Thing::Approvals],
-        C::ChangeRules { .. } => &[Thing::Rules],
-        C::CreateUser(_) | C::CreateDisabledUser(_) | C::UpdateUser { .. } | C::EndSessions { .. } => &[Thing::Users],
+        C::DecideRequest { .. } => (&[Thing::Approvals], Write),
+        C::ChangeRules { .. } => (&[Thing::Rules], Write),
+        C::CreateUser(_) | C::CreateDisabledUser(_) => (&[Thing::Users], Create),
+        C::UpdateUser { user, name, upn, enabled, person } => {
+            let own = cx.caller.principal == Some(*user);
+            let only_enabled = enabled.is_some() && name.is_none() && upn.is_none() && person.is_none();
+            let things: &[Thing] = match (own, only_enabled) {
+                (true, true) => &[Thing::Enabled, Thing::Profile],
+                (true, false) => &[Thing::Profile],
+                (false, true) => &[Thing::Enabled],
+                (false, false) => &[Thing::Users],
+            };
+            (things, Write)
+        }
+        C::EndSessions { .. } => (&[Thing::Sessions], Write),
         C::DeletePrincipal { principal } => match state.principals.get(principal) {
-            Some(p) if p.group().is_some() => &[Thing::Groups],
-            Some(p) if p.user().is_some() => &[Thing::Users],
-            Some(_) => &[Thing::Programs],
-            None => &[Thing::Users, Thing::Groups, Thing::Programs],
+            Some(p) if p.group().is_some() => (&[Thing::Groups], Remove),
+            Some(p) if p.user().is_some() => (&[Thing::Users], Remove),
+            Some(_) => (&[Thing::Programs], Remove),
+            None => (&[Thing::Users, Thing::Groups, Thing::Programs], Remove),
         },
-        C::CreateGroup { .. } | C::UpdateGroup { .. } | C::AddOwner { .. } | C::RemoveOwner { .. } => &[Thing::Groups],
-        C::AddMember { .. } | C::RemoveMember { .. } => &[Thing::Members],
-        C::CreateUnit { .. }
-        | C::UpdateUnit { .. }
-        | C::DeleteUnit { .. }
-        | C::AddToUnit { .. }
-        | C::RemoveFromUnit { .. } => &[Thing::Units],
-        C::CreateRole { .. } | C::UpdateRole { .. } | C::DeleteRole { .. } => &[Thing::Roles],
-        C::CreateService { .. } | C::EnableService { .. } => &[Thing::Programs],
+        C::CreateGroup { .. } => (&[Thing::Groups], Create),
+        C::UpdateGroup { .. } | C::AddOwner { .. } | C::RemoveOwner { .. } => (&[Thing::Groups], Write),
+        C::AddMember { .. } | C::RemoveMember { .. } => (&[Thing::Members], Write),
+        C::CreateUnit { .. } | C::UpdateUnit { .. } | C::DeleteUnit { .. } => (&[Thing::Units], Write),
+        C::AddToUnit { .. } | C::RemoveFromUnit { .. } => (&[Thing::UnitMembers], Write),
+        C::CreateRole { .. } | C::UpdateRole { .. } | C::DeleteRole { .. } => (&[Thing::Roles], Write),
+        C::CreateService { .. } | C::EnableService { .. } => (&[Thing::Programs], Write),
         C::ChangeSettings { .. }
         | C::IssueCode { .. }
         | C::IssueHostCode { .. }
         | C::RemoveHost { .. }
         | C::MapAccount { .. }
         | C::SetAccountRule { .. }
-        | C::ErasePrincipal { .. } => &[Thing::Writ],
+        | C::ErasePrincipal { .. } => (&[Thing::Writ], Write),
         _ => return Ok(()),
     };
-    any_permitted(&cx.caller, things, Act::Write)
+    any_permitted(&cx.caller, things, act)
 }
 
 impl Context {

@@ -151,15 +151,28 @@ pub fn duties(state: &State, principal: PrincipalId, cx: &Context) -> Duties {
 /// What the caller's token must open, one of these, for a query.
 fn things(query: Query) -> &'static [Thing] {
     match query {
-        Query::Me => &[Thing::Profile],
+        Query::Me => &[Thing::Profile, Thing::OwnMemberships, Thing::OwnOwned],
         Query::Organization => &[Thing::Organization],
-        Query::Directory => {
-            &[Thing::Users, Thing::Groups, Thing::Units, Thing::Devices, Thing::Programs, Thing::Objects]
-        }
+        Query::Directory => &[
+            Thing::Users,
+            Thing::Memberships,
+            Thing::Owned,
+            Thing::Groups,
+            Thing::Members,
+            Thing::Units,
+            Thing::Devices,
+            Thing::Programs,
+            Thing::Objects,
+        ],
         Query::Roles => &[Thing::Roles, Thing::Eligibilities, Thing::Assignments],
-        Query::Grants | Query::Explain(_) => {
-            &[Thing::Assignments, Thing::Eligibilities, Thing::Approvals, Thing::Roles]
-        }
+        Query::Grants | Query::Explain(_) => &[
+            Thing::Assignments,
+            Thing::AssignmentRequests,
+            Thing::Eligibilities,
+            Thing::EligibilityRequests,
+            Thing::Approvals,
+            Thing::Roles,
+        ],
         Query::Rules => &[Thing::Rules],
         Query::Audit | Query::Log => &[Thing::Audit],
     }

@@ -107,7 +107,11 @@ fn missing_scope(thing: Thing, any_of: &[&'static str], has: &[String]) -> Probl
     let has = if has.is_empty() { "none".to_owned() } else { shown(&has.join(",")) };
     let any_of = if any_of.is_empty() { "none: a person must sign in for it".to_owned() } else { any_of.join(",") };
     let (code, graphs) = match thing {
-        Thing::Eligibilities | Thing::Assignments | Thing::Rules => {
+        Thing::Eligibilities
+        | Thing::EligibilityRequests
+        | Thing::Assignments
+        | Thing::AssignmentRequests
+        | Thing::Rules => {
             ("PermissionScopeNotGranted", format!("Authorization failed due to missing permission scope {any_of}."))
         }
         // Graph's code is empty here.

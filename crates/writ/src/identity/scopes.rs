@@ -15,24 +15,33 @@ pub const ALL: &[&str] = &[
     "Directory.Read.All",
     "Directory.ReadWrite.All",
     "Group.Read.All",
+    "Group.ReadBasic.All",
     "Group.ReadWrite.All",
     "GroupMember.Read.All",
+    "GroupMember.ReadBasic.All",
     "GroupMember.ReadWrite.All",
     "Organization.Read.All",
+    "Organization.ReadWrite.All",
     "PrivilegedAccess.ReadWrite.AzureAD",
     "RoleAssignmentSchedule.Read.Directory",
     "RoleAssignmentSchedule.ReadWrite.Directory",
+    "RoleAssignmentSchedule.Remove.Directory",
     "RoleEligibilitySchedule.Read.Directory",
     "RoleEligibilitySchedule.ReadWrite.Directory",
+    "RoleEligibilitySchedule.Remove.Directory",
     "RoleManagement.Read.All",
     "RoleManagement.Read.Directory",
     "RoleManagement.ReadWrite.Directory",
     "RoleManagementPolicy.Read.Directory",
     "RoleManagementPolicy.ReadWrite.Directory",
+    "User.DeleteRestore.All",
+    "User.EnableDisableAccount.All",
     "User.Read",
     "User.Read.All",
     "User.ReadBasic.All",
+    "User.ReadWrite",
     "User.ReadWrite.All",
+    "User.RevokeSessions.All",
     "Writ.Administer",
 ];
 
@@ -107,9 +116,9 @@ mod tests {
     fn whatever_a_refusal_names_can_be_asked_for() {
         use writ_core::permission::{Act, THINGS, permissions};
         for thing in THINGS {
-            for act in [Act::Read, Act::Write] {
-                for name in permissions(thing, act).delegated {
-                    assert!(ALL.contains(name), "{name} is named in refusals and cannot be had");
+            for act in [Act::Read, Act::Create, Act::Write, Act::Remove] {
+                for name in permissions(thing, act).delegated.iter().flat_map(|entry| entry.split(" and ")) {
+                    assert!(ALL.contains(&name), "{name} is named in refusals and cannot be had");
                 }
             }
         }

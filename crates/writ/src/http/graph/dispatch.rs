@@ -244,7 +244,8 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         let is_me = |id: &str| id.parse() == Ok(me) || state.user_named(id).is_some_and(|user| user.id == me);
         found.parameters.iter().any(|(name, id)| *name == "id" && is_me(id))
     });
-    if let Some((thing, act)) = permissions::needed(found.route, own) {
+    let link = found.parameters.iter().find(|(name, _)| *name == "link").map_or("", |(_, link)| link);
+    if let Some((thing, act)) = permissions::needed(found.route, link, own) {
         permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
     }
     properties::known(found.route, &body)?;

@@ -10,36 +10,59 @@ use writ_core::permission::{Act, Thing};
 const LOOKING: &[&str] =
     &["getByIds", "checkMemberGroups", "checkMemberObjects", "getMemberGroups", "getMemberObjects", "writ.explain"];
 
-/// What a route asks for, `own` telling whether its `{id}` is the caller; `None` for a batch, whose requests ask one
-/// by one.
-pub fn needed(route: &Route, own: bool) -> Option<(Thing, Act)> {
-    let last = route.path.rsplit('/').next().unwrap_or_default();
-    let act =
-        if route.verb == Verb::Get || LOOKING.contains(&last.trim_end_matches("()")) { Act::Read } else { Act::Write };
-    match thing(route.path) {
-        _ if route.path == "$batch" => None,
-        Some(Thing::Users) if own && act == Act::Read => Some((Thing::Profile, act)),
-        Some(thing) => Some((thing, act)),
-        None => Some((Thing::Objects, Act::Write)),
+/// What a route asks for, `link` being what its `{link}` is and `own` telling whether its `{id}` is the caller; `None`
+/// for a batch, whose requests ask one by one.
+pub fn needed(route: &Route, link: &str, own: bool) -> Option<(Thing, Act)> {
+    if route.path == "$batch" {
+        return None;
     }
+    let last = route.path.rsplit('/').next().unwrap_or_default();
+    let looks = route.verb == Verb::Get || LOOKING.contains(&last.trim_end_matches("()"));
+    let act = match (looks, route.path) {
+        (true, _) => Act::Read,
+        (_, "users" | "groups") => Act::Create,
+        (_, "users/{id}" | "groups/{id}") if route.verb == Verb::Delete => Act::Remove,
+        _ => Act::Write,
+    };
+    Some(match thing(route.path, link) {
+        // A new state of an account may be all there is in the body, which a permission of its own opens.
+        Some(Thing::Users) if act == Act::Write => (if own { Thing::Profile } else { Thing::Enabled }, act),
+        Some(Thing::Users) if own && act == Act::Read => (Thing::Profile, act),
+        Some(Thing::Memberships) if own => (Thing::OwnMemberships, act),
+        Some(Thing::Owned) if own => (Thing::OwnOwned, act),
+        Some(thing) => (thing, act),
+        None => (Thing::Objects, Act::Write),
+    })
 }
 
 /// What a path is about.
-fn thing(path: &str) -> Option<Thing> {
+fn thing(path: &str, link: &str) -> Option<Thing> {
     let mut parts = path.split('/');
     let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     // A function's name stands before its parameters: `directoryRoles(roleTemplateId)`.
     Some(match (first.split('(').next().unwrap_or_default(), second.unwrap_or_default()) {
-        ("me", _) => Thing::Profile,
-        ("users", _) => Thing::Users,
-        ("groups", _) if third == Some("members") => Thing::Members,
-        ("groups", _) => Thing::Groups,
+        ("me", link_or_function) => match of_a_user(link_or_function, link) {
+            Thing::Users => Thing::Profile,
+            Thing::Memberships => Thing::OwnMemberships,
+            Thing::Owned => Thing::OwnOwned,
+            other => other,
+        },
+        ("users", _) => of_a_user(third.unwrap_or_default(), link),
+        ("groups", _) => match if third == Some("{link}") { link } else { third.unwrap_or_default() } {
+            "" | "owners" | "delta()" => Thing::Groups,
+            _ => Thing::Members,
+        },
         ("directory", "administrativeUnits") if path.contains("scopedRoleMembers") => Thing::Roles,
+        ("directory", "administrativeUnits") if path.contains("members") => Thing::UnitMembers,
         ("directory", "administrativeUnits") => Thing::Units,
         ("devices", _) => Thing::Devices,
         ("organization", _) => Thing::Organization,
         ("servicePrincipals" | "applications" | "oauth2PermissionGrants", _) => Thing::Programs,
         ("directoryRoles" | "directoryRoleTemplates", _) => Thing::Roles,
+        // Calling a request off takes nothing away, so a permission to take away does not open it.
+        ("roleManagement", "directory") if path.ends_with("/cancel") => {
+            roles(third.unwrap_or_default().trim_end_matches("Requests"))
+        }
         ("roleManagement", "directory") => roles(third.unwrap_or_default()),
         ("policies", "roleManagementPolicies" | "roleManagementPolicyAssignments") => Thing::Rules,
         ("auditLogs", _) => Thing::Audit,
@@ -48,9 +71,22 @@ fn thing(path: &str) -> Option<Thing> {
     })
 }
 
+/// What stands after a user in a path.
+fn of_a_user(part: &str, link: &str) -> Thing {
+    match if part == "{link}" { link } else { part }.trim_end_matches("()") {
+        "revokeSignInSessions" => Thing::Sessions,
+        "memberOf" | "transitiveMemberOf" | "scopedRoleMemberOf" => Thing::Memberships,
+        "checkMemberGroups" | "checkMemberObjects" | "getMemberGroups" | "getMemberObjects" => Thing::Memberships,
+        "ownedObjects" => Thing::Owned,
+        _ => Thing::Users,
+    }
+}
+
 fn roles(collection: &str) -> Thing {
     match collection {
         "roleAssignmentApprovals" => Thing::Approvals,
+        "roleEligibilityScheduleRequests" => Thing::EligibilityRequests,
+        "roleAssignmentScheduleRequests" => Thing::AssignmentRequests,
         _ if collection.starts_with("roleEligibilitySchedule") => Thing::Eligibilities,
         _ if collection.starts_with("roleAssignmentSchedule") => Thing::Assignments,
         // Definitions, plain assignments, transitive ones.
@@ -66,13 +102,13 @@ mod tests {
     #[test]
     fn every_route_is_named_here() {
         for route in ALL.iter().copied().flatten().filter(|route| route.path != "$batch") {
-            assert!(thing(route.path).is_some(), "say in this file what {} is about", route.path);
+            assert!(thing(route.path, "").is_some(), "say in this file what {} is about", route.path);
         }
     }
 
     #[test]
     fn a_path_that_is_not_named_asks_for_the_most() {
         let route = Route::get("somewhere/new", |_| Err(crate::http::problem::Problem::internal()));
-        assert_eq!(needed(&route, false), Some((Thing::Objects, Act::Write)));
+        assert_eq!(needed(&route, "", false), Some((Thing::Objects, Act::Write)));
     }
 }
