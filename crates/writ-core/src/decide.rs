@@ -34,6 +34,7 @@ mod units;
 mod users;
 
 pub(crate) use activation::eligibility_for;
+pub use activation::scheduled;
 pub use approval::{approvers_of, may_decide, who_could_approve};
 pub use assignment::stopped_by_removal;
 pub use groups::protected;

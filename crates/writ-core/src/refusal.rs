@@ -43,6 +43,8 @@ pub enum Refusal {
     AlreadyAsked { request: RequestId, since: Time },
     /// There is nothing there to take away or change.
     NothingThere { what: &'static str, role: String },
+    /// This role cannot hold at a scope of this kind.
+    NotAtScope { role: String },
     /// Not old enough to be removed (a compatibility switch).
     TooYoung { min: Span, from: Time },
     /// More time can be asked for only shortly before the end.
@@ -220,6 +222,7 @@ impl Refusal {
                 format!("Request {request} for the same has been waiting since {since}; wait for it or cancel it.")
             }
             Refusal::NothingThere { what, role } => format!("There is no {what} for {role} to change or take away."),
+            Refusal::NotAtScope { role } => format!("{role} holds in the whole tenant only: give it at '/'."),
             Refusal::TooYoung { min, from } => {
                 format!("This tenant lets nothing be removed before it is {} old; try again after {from}.", min.told())
             }

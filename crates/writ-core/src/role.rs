@@ -4,6 +4,7 @@
 //! Always: a built-in role's id equals its template id, and built-in roles never change.
 
 use crate::ids::{RoleId, Uuid};
+use crate::scope::Scope;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,6 +15,26 @@ pub const GLOBAL_ADMINISTRATOR: RoleId = RoleId::from_u128(0x62e9_0394_69f5_4237
 
 /// The role that means root on enrolled hosts. The data calls it "Azure AD Joined Device Local Administrator".
 pub const DEVICE_ADMINISTRATOR: RoleId = RoleId::from_u128(0x9f06_204d_73c1_4d4c_880a_6edb_9060_6fd8);
+
+/// The built-in roles that can hold at an administrative unit.
+const UNIT_ROLES: &[&str] = &[
+    "Attribute Assignment Administrator",
+    "Attribute Assignment Reader",
+    "Authentication Administrator",
+    "Cloud Device Administrator",
+    "Groups Administrator",
+    "Helpdesk Administrator",
+    "License Administrator",
+    "Password Administrator",
+    "Printer Administrator",
+    "Privileged Authentication Administrator",
+    "SharePoint Administrator",
+    "Teams Administrator",
+    "Teams Devices Administrator",
+    "User Administrator",
+];
+/// The built-in roles that can hold at one application.
+const APPLICATION_ROLES: &[&str] = &["Application Administrator", "Cloud Application Administrator"];
 
 /// A named set of permissions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +186,17 @@ impl Role {
         self.id == DEVICE_ADMINISTRATOR
     }
 
+    /// Whether it can hold at this scope. Source: the roles that Entra lets be assigned at an administrative unit or at
+    /// one application. Root on hosts holds wherever hosts are, and a custom role wherever its maker wants it.
+    pub fn holds_at(&self, scope: Scope) -> bool {
+        let among = |names: &[&str]| !self.built_in || self.gives_root() || names.contains(&self.name.as_str());
+        match scope {
+            Scope::Tenant => true,
+            Scope::Unit(_) => among(UNIT_ROLES),
+            Scope::Object(_) => among(APPLICATION_ROLES),
+        }
+    }
+
     /// Whether it administers machines, mail or files, whatever its mark says.
     pub fn administers_data(&self) -> bool {
         const AREAS: &[&str] = &[
@@ -288,6 +320,20 @@ mod tests {
         ] {
             assert_eq!(named(role).duties.has(duty), has, "{role} {duty:?}");
         }
+    }
+
+    #[test]
+    fn a_role_holds_at_the_scopes_that_entra_has_for_it() {
+        let (unit, one) = (Scope::Unit(crate::ids::UnitId::from_u128(1)), Scope::Object(Uuid::from_u128(2)));
+        let told = |role: &str| [Scope::Tenant, unit, one].map(|scope| named(role).holds_at(scope));
+        for name in UNIT_ROLES {
+            assert_eq!(told(name), [true, true, false], "{name}");
+        }
+        for name in APPLICATION_ROLES {
+            assert_eq!(told(name), [true, false, true], "{name}");
+        }
+        assert_eq!(told("Global Administrator"), [true, false, false]);
+        assert_eq!(told("Device Administrators"), [true, true, true], "hosts are in units, and are objects");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::*;
 use crate::command::{Expiration, Terms};
 use crate::event::{Ask, Failure, Why};
 use crate::rules::Rules;
-use crate::state::Eligibility;
+use crate::state::{Assignment, Eligibility, Request};
 use alloc::sync::Arc;
 
 pub(super) fn request(state: &State, cx: &Context, terms: &Terms) -> Judged {
@@ -17,8 +17,8 @@ pub(super) fn request(state: &State, cx: &Context, terms: &Terms) -> Judged {
     let starts = terms.start.unwrap_or(cx.now).max(cx.now);
     let span = span_asked(terms, starts, cx.now)?;
     let role = known_role(state, terms.target)?;
-    known_scope(state, terms.target)?;
     super::principal(state, terms.principal)?;
+    known_scope(state, terms.target)?;
 
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "activate a role" });
@@ -70,10 +70,11 @@ pub(super) fn request(state: &State, cx: &Context, terms: &Terms) -> Judged {
 pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, terms: &Terms, span: Span) -> Vec<Broken> {
     let mut broken = Vec::new();
     let a = &rules.activation;
-    if span > a.span_max {
+    if terms.expiration == Expiration::Never {
+        broken.push(Broken::NoEnd { max: a.span_max });
+    } else if span > a.span_max {
         broken.push(Broken::TooLong { asked: span, max: a.span_max });
-    }
-    if span < state.span_min() {
+    } else if span < state.span_min() {
         broken.push(Broken::TooShort { asked: span, min: state.span_min() });
     }
     if a.asks_reason() && !terms.says_why() {
@@ -95,15 +96,9 @@ pub(super) fn broken(state: &State, cx: &Context, rules: &Rules, terms: &Terms, 
     broken
 }
 
-/// How long is asked for. An activation always has an end.
+/// How long is asked for. An activation always has an end: that "never" is none is for the rules to say.
 fn span_asked(terms: &Terms, starts: Time, now: Time) -> Result<Span, Refusal> {
     const FIELD: &str = "scheduleInfo.expiration";
-    if starts > terms.start.unwrap_or(starts) + Span::from_days(365) {
-        return Err(Refusal::Schedule {
-            field: "scheduleInfo.startDateTime",
-            want: "a start so long ago makes no sense; leave it out to begin now".into(),
-        });
-    }
     if starts > now + assignment::FAR {
         return Err(Refusal::Schedule { field: "scheduleInfo.startDateTime", want: "begin within ten years".into() });
     }
@@ -116,7 +111,8 @@ fn span_asked(terms: &Terms, starts: Time, now: Time) -> Result<Span, Refusal> {
         Expiration::At(_) => {
             Err(Refusal::Schedule { field: FIELD, want: alloc::format!("the end must lie after the start ({starts})") })
         }
-        Expiration::Never | Expiration::Unspecified => Err(Refusal::Malformed {
+        Expiration::Never => Ok(Span::ZERO),
+        Expiration::Unspecified => Err(Refusal::Malformed {
             field: FIELD,
             want: "an activation needs an end: type afterDuration with a duration such as PT1H".into(),
         }),
@@ -164,6 +160,41 @@ fn end_of(now: Time, span: Span, rules: &Rules, eligibility: &Eligibility) -> Ti
     eligibility.ends.map_or(by_rules, |end| by_rules.min(end))
 }
 
+/// When the activation that a request asks for ends, if it begins then: the length that was asked for counts from there.
+fn end_asked(r: &Request, begins: Time, rules: &Rules, eligibility: &Eligibility) -> Time {
+    let ask = &r.ask;
+    let span = match ask.expiration {
+        Expiration::For(span) => span,
+        Expiration::At(end) => end.since(ask.start.unwrap_or(r.made).max(r.made)),
+        Expiration::Never | Expiration::Unspecified => rules.activation.span_max,
+    };
+    let ends = end_of(begins, span, rules, eligibility);
+    match ask.expiration {
+        Expiration::At(end) => ends.min(end),
+        _ => ends,
+    }
+}
+
+/// The activation that is granted and still ahead, as it will be if nothing changes until it begins: what a list of
+/// schedules shows before there is anything to hold.
+pub fn scheduled(state: &State, r: &Request) -> Option<Assignment> {
+    let starts = r.starts.filter(|_| r.status == Status::Granted && r.ask.action == Action::SelfActivate)?;
+    let eligibility = state.eligibilities.get(&r.ask.eligibility?)?;
+    let rules = rules_of(state, r.ask.target.role_id()).ok()?;
+    Some(Assignment {
+        id: AssignmentId(r.ask.request.0),
+        principal: r.ask.subject,
+        target: r.ask.target,
+        starts,
+        ends: Some(end_asked(r, starts, rules, eligibility)),
+        made: r.made,
+        changed: None,
+        by: r.ask.by,
+        from: Some(eligibility.id),
+        plain: false,
+    })
+}
+
 pub(super) fn approver_names(state: &State, rules: &Rules, asker: PrincipalId, now: Time) -> Vec<String> {
     if !rules.activation.approval.required {
         return Vec::new();
@@ -193,16 +224,7 @@ pub(super) fn go_ahead(state: &State, cx: &Context, request: RequestId) -> (Vec<
     if assignment::activated(state, ask.subject, ask.target).is_some_and(|a| a.in_window(cx.now)) {
         return fail(Failure::ActiveAlready);
     }
-    let span = match ask.expiration {
-        Expiration::For(span) => span,
-        // The length that was asked for, counted from the moment it begins.
-        Expiration::At(end) => end.since(ask.start.unwrap_or(r.made).max(r.made)),
-        Expiration::Never | Expiration::Unspecified => rules.activation.span_max,
-    };
-    let mut ends = end_of(cx.now, span, rules, &eligibility);
-    if let Expiration::At(end) = ask.expiration {
-        ends = ends.min(end);
-    }
+    let ends = end_asked(r, cx.now, rules, &eligibility);
     if ends <= cx.now {
         return fail(Failure::EndPassed);
     }
@@ -234,6 +256,7 @@ pub(super) fn deactivate(
     long("justification", reason)?;
     known_role(state, target)?;
     super::principal(state, principal)?;
+    known_scope(state, target)?;
     let asker = cx.asker(state)?;
     if asker != principal {
         return Err(Refusal::SelfOnly { act: "give up a role they activated" });

@@ -90,6 +90,7 @@ pub(super) fn remove(
     long("justification", reason)?;
     known_role(state, target)?;
     super::principal(state, principal)?;
+    known_scope(state, target)?;
     let by = cx.with_duty(state, Duty::ManageRoles)?;
     let role = state.role_name(target.role_id());
     let ask = Ask {
@@ -201,12 +202,16 @@ pub(super) fn side(rules: &crate::rules::Rules, sort: Sort) -> &AdminSide {
     }
 }
 
-/// Whether this role can be given to this principal at all.
+/// Whether this role can be given to this principal there at all.
 pub(super) fn receivable(
     role: &crate::role::Role,
     subject: &crate::directory::Principal,
+    scope: Scope,
     sort: Sort,
 ) -> Result<(), Refusal> {
+    if !role.holds_at(scope) {
+        return Err(Refusal::NotAtScope { role: role.told().into() });
+    }
     if !role.assignable || !role.enabled {
         return Err(Refusal::Conflict {
             why: alloc::format!("{} cannot be assigned; choose an enabled role that can.", role.told()),
@@ -244,10 +249,10 @@ pub(super) fn checked(
     ticket_readable(&terms.ticket)?;
     let (starts, ends) = window(state, cx.now, terms.start, terms.expiration)?;
     let role = known_role(state, terms.target)?;
-    known_scope(state, terms.target)?;
     let subject = super::principal(state, terms.principal)?;
+    known_scope(state, terms.target)?;
     let by = cx.with_duty(state, Duty::ManageRoles)?;
-    receivable(role, subject, sort)?;
+    receivable(role, subject, terms.target.scope(), sort)?;
     fits()?;
     cx.clock_sound()?;
     let rules = activation::rules_of(state, role.id)?;

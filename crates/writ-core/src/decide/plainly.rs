@@ -9,10 +9,10 @@ use crate::event::Why;
 
 pub(super) fn assign(state: &State, cx: &Context, principal: PrincipalId, target: Target) -> Judged {
     let role = known_role(state, target)?;
-    known_scope(state, target)?;
     let subject = super::principal(state, principal)?;
+    known_scope(state, target)?;
     cx.with_duty(state, Duty::ManageRoles)?;
-    receivable(role, subject, Sort::Assignment)?;
+    receivable(role, subject, target.scope(), Sort::Assignment)?;
     if let Some(a) = standing(state, principal, target) {
         return Err(Refusal::AlreadyThere { what: "assignment", role: role.told().into(), until: a.ends });
     }

@@ -169,8 +169,8 @@ pub(super) fn ask(state: &State, cx: &Context, more: More, sort: Sort, terms: &T
     ticket_readable(&terms.ticket)?;
     let (_, ends) = assignment::window(state, cx.now, terms.start, terms.expiration)?;
     let role = known_role(state, terms.target)?;
-    known_scope(state, terms.target)?;
     super::principal(state, terms.principal)?;
+    known_scope(state, terms.target)?;
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "ask for more time" });
     }
@@ -229,8 +229,8 @@ pub(super) fn activation(state: &State, cx: &Context, terms: &Terms) -> Judged {
     long("justification", terms.reason.as_deref())?;
     ticket_readable(&terms.ticket)?;
     let role = known_role(state, terms.target)?;
-    known_scope(state, terms.target)?;
     super::principal(state, terms.principal)?;
+    known_scope(state, terms.target)?;
     if cx.caller.app_only {
         return Err(Refusal::PeopleOnly { act: "extend an activation" });
     }

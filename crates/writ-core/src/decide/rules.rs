@@ -7,6 +7,8 @@ use super::*;
 use crate::rules::{Approver, RuleChange, SPAN_MAX_LIMIT};
 
 const CHANGES_MAX: usize = 40;
+/// How many addresses one notification rule may name, as in Graph.
+const RECIPIENTS_MAX: usize = 1000;
 
 pub(super) fn change(state: &State, cx: &Context, id: RoleId, changes: &[RuleChange]) -> Judged {
     let role = state.roles.get(&id).ok_or_else(|| Refusal::NoSuch { what: What::Role, id: id.to_string() })?;
@@ -53,6 +55,16 @@ fn own_role(state: &State, by: PrincipalId, role: RoleId) -> bool {
         // A standing assignment gains nothing from rules about activation; eligibility does.
         holds::eligible_ever(state, p).any(|e| e.target.role_id() == role)
     })
+}
+
+/// Whether a text has the form of an e-mail address: something on either side of one `@`, within what mail carries
+/// (RFC 5321, section 4.5.3.1.3).
+fn is_address(text: &str) -> bool {
+    let plain = text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    plain
+        && text
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
 }
 
 fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
@@ -102,7 +114,8 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
         }
         RuleChange::Context(context) => {
             let ok = context.claim.as_deref().is_none_or(|c| {
-                c.strip_prefix('c').and_then(|n| n.parse::<u8>().ok()).is_some_and(|n| (1..=99).contains(&n))
+                let number = c.strip_prefix('c').and_then(|n| n.parse::<u8>().ok()).filter(|n| (1..=99).contains(n));
+                number.is_some_and(|n| c == alloc::format!("c{n}"))
             });
             if !ok || (context.enabled && context.claim.is_none()) {
                 return malformed("claimValue", "an authentication context is one of c1 to c99");
@@ -124,10 +137,13 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
             }
         }
         RuleChange::Notification(n) => {
-            if n.recipients.len() > 1000 || !matches!(n.level.as_str(), "None" | "Critical" | "All") {
+            if !matches!(n.level.as_str(), "None" | "Critical" | "All") {
+                return malformed("notificationLevel", "the level is None, Critical or All");
+            }
+            if n.recipients.len() > RECIPIENTS_MAX || n.recipients.iter().any(|r| !is_address(r.shown())) {
                 return malformed(
-                    "notificationLevel",
-                    "the level is None, Critical or All, with at most 1000 recipients",
+                    "notificationRecipients",
+                    "give at most 1000 e-mail addresses, each of at most 254 bytes, such as soc@example.org",
                 );
             }
         }

@@ -304,9 +304,7 @@ fn a_proof_from_a_clock_set_back_is_no_proof() {
 fn nonsense_is_refused_without_a_record() {
     let mut s = Story::with_ana_eligible();
     let n = s.log.len();
-    for expiration in
-        [Expiration::Never, Expiration::Unspecified, Expiration::For(Span::ZERO), Expiration::At(clock("07:00"))]
-    {
+    for expiration in [Expiration::Unspecified, Expiration::For(Span::ZERO), Expiration::At(clock("07:00"))] {
         let ask =
             Command::RequestActivation(Terms { reason: Some("x".into()), ..Terms::of(s.id("ana"), ROOT, expiration) });
         assert!(
@@ -315,6 +313,32 @@ fn nonsense_is_refused_without_a_record() {
         );
     }
     assert_eq!(s.log.len(), n);
+}
+
+#[test]
+fn an_activation_for_ever_breaks_the_rule_that_asks_for_an_end() {
+    let mut s = Story::with_ana_eligible();
+    let mut ask = s.activation("ana", ROOT, minutes(30));
+    if let Command::RequestActivation(terms) = &mut ask {
+        (terms.expiration, terms.reason) = (Expiration::Never, None);
+    }
+    let Err(Refusal::Rules { broken, .. }) = s.by("ana", ask) else { panic!("not refused by the rules") };
+    assert!(matches!(broken.as_slice(), [Broken::NoEnd { .. }, Broken::NoReason, ..]), "{broken:?}");
+}
+
+#[test]
+fn a_start_that_has_passed_counts_as_now_however_long_ago() {
+    let mut s = Story::with_ana_eligible();
+    without_approval(&mut s);
+    let mut ask = s.activation("ana", ROOT, minutes(30));
+    if let Command::RequestActivation(terms) = &mut ask {
+        terms.start = Some("2022-04-10T00:00:00Z".parse().expect("a time"));
+    }
+    s.by("ana", ask).expect("begun");
+    s.at("08:29");
+    assert!(s.holds("ana", ROOT));
+    s.at("08:30");
+    assert!(!s.holds("ana", ROOT));
 }
 
 #[test]

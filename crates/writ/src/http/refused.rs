@@ -21,6 +21,8 @@ pub enum Part {
     Cancelling,
     /// Deciding a request.
     Approvals,
+    /// Rules of roles.
+    Rules,
 }
 
 impl From<&Refusal> for Problem {
@@ -35,7 +37,9 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
     let bad = |code, message: String| Problem::new(StatusCode::BAD_REQUEST, code, message);
     let after = |graphs: &str| format!("{graphs} {told}");
     match refusal {
-        Refusal::Malformed { .. } if part == Part::Requests => bad("InvalidRoleAssignmentRequest", told),
+        Refusal::Malformed { .. } if part == Part::Requests => {
+            bad("InvalidRoleAssignmentRequest", after("The role assignment request is invalid."))
+        }
         Refusal::Malformed { .. } => bad("BadRequest", told),
         Refusal::Schedule { .. } => bad("InvalidRoleAssignmentRequestSchedule", told),
         Refusal::NoSuch { what, id } => no_such(*what, id, part, told),
@@ -72,6 +76,10 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
             bad("PendingRoleAssignmentRequest", after("There is already an existing pending Role assignment request."))
         }
         Refusal::NothingThere { .. } => bad("RoleAssignmentDoesNotExist", after("The Role assignment does not exist.")),
+        Refusal::NotAtScope { .. } => bad(
+            "Request_BadRequest",
+            after("The given built-in role is not supported to be assigned to a single resource scope."),
+        ),
         // The spelling is Graph's.
         Refusal::TooYoung { .. } => {
             bad("ActiveDurationTooShort", after("The Active duration is too short. Miniumum Required is 5 minutes."))
@@ -142,6 +150,8 @@ fn no_such(what: What, id: &str, part: Part, told: String) -> Problem {
         (Part::Requests, What::Principal) => bad("SubjectNotFound"),
         (Part::Requests, What::Role) => bad("RoleNotFound"),
         (Part::Requests, What::Scope | What::Unit | What::Object) => bad("InvalidScope"),
+        // An approver who is not there is a mistake in the body, not in the path.
+        (Part::Rules, What::Principal) => bad("BadRequest"),
         _ => Problem::not_found(id),
     }
 }
