@@ -15,7 +15,7 @@ const NOBODY: &str = "00000000-0000-0000-0000-00000000dead";
 const REPORTS_READER: &str = "4a5d8f65-41da-4de4-8968-e035b65339cf";
 
 /// A body with some properties changed; `null` takes one out.
-fn with(mut body: Json, changes: Json) -> Json {
+pub(crate) fn with(mut body: Json, changes: Json) -> Json {
     for (name, value) in changes.as_object().expect("an object") {
         match value {
             Json::Null => drop(body.as_object_mut().expect("an object").remove(name)),

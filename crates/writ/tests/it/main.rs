@@ -2,9 +2,11 @@
 //! command line.
 
 mod accounts;
+mod actions;
 mod additions;
 mod attacks;
 mod batch;
+mod bodies;
 mod callers;
 mod cli;
 mod delta;

@@ -9,9 +9,9 @@ use crate::http::refused::Part;
 use serde_json::{Value as Json, json};
 use writ_core::command::Command;
 use writ_core::decide::may_decide;
-use writ_core::ids::RequestId;
+use writ_core::ids::{PrincipalId, RequestId};
 use writ_core::may::Query;
-use writ_core::state::{Request, Status};
+use writ_core::state::{Request, Status, Verdict};
 
 /// `approvalStep`
 pub static STEP: Entity = Entity {
@@ -22,7 +22,15 @@ pub static STEP: Entity = Entity {
         Property::text("displayName").shown(),
         Property::text("justification"),
         Property::text("reviewResult"),
-        Property::object("reviewedBy", &[Property::id("id"), Property::text("displayName")]),
+        Property::object(
+            "reviewedBy",
+            &[
+                Property::id("id"),
+                Property::text("displayName"),
+                Property::text("userPrincipalName"),
+                Property::text("mail"),
+            ],
+        ),
         Property::time("reviewedDateTime"),
         Property::text("status"),
     ],
@@ -35,7 +43,12 @@ pub static STEP: Entity = Entity {
 pub static APPROVAL: Entity = Entity {
     name: "approval",
     properties: &[Property::id("id")],
-    links: &[Link::many("steps", &STEP), Link::one("request", &ASSIGNMENT_REQUEST)],
+    links: &[
+        Link::many("steps", &STEP),
+        Link::many("completedSteps", &STEP),
+        Link::many("pendingSteps", &STEP),
+        Link::one("request", &ASSIGNMENT_REQUEST),
+    ],
     special: &[],
     or: true,
 };
@@ -65,12 +78,32 @@ impl Row for Approval<'_> {
         if property == "id" { json!(self.request.ask.request) } else { Json::Null }
     }
     fn link(&self, name: &str) -> Linked<'_> {
+        let steps = |wanted: fn(&Step<'_>) -> bool| {
+            Linked::Many(self.steps().filter(wanted).map(|s| Box::new(s) as Box<dyn Row>).collect())
+        };
         match name {
-            "steps" => Linked::Many(self.steps().map(|s| Box::new(s) as Box<dyn Row>).collect()),
+            "steps" => steps(|_| true),
+            "completedSteps" => steps(|s| s.decided().is_some()),
+            "pendingSteps" => steps(|s| s.decided().is_none() && s.request.status == Status::PendingApproval),
             _ => {
                 Linked::One(Some(Box::new(RequestRow { moment: self.moment, request: self.request, rehearsed: false })))
             }
         }
+    }
+}
+
+impl Step<'_> {
+    /// The decision that settled it, once there is one.
+    fn decided(&self) -> Option<&Verdict> {
+        let stage = &self.request.stages[self.stage];
+        stage.decided.last().filter(|_| stage.approved() || stage.denied())
+    }
+
+    /// Who decided it, with what a program shows of them.
+    fn reviewer(&self, by: PrincipalId) -> Json {
+        let state = &self.moment.state;
+        let upn = state.principals.get(&by).and_then(|p| p.user()).map(|user| user.upn.shown());
+        json!({"id": by, "displayName": state.name_of(by), "userPrincipalName": upn, "mail": upn})
     }
 }
 
@@ -80,8 +113,7 @@ impl Row for Step<'_> {
     }
     fn get(&self, property: &str) -> Json {
         let (r, moment) = (self.request, self.moment);
-        let stage = &r.stages[self.stage];
-        let last = stage.decided.last().filter(|_| stage.approved() || stage.denied());
+        let last = self.decided();
         match property {
             "id" => json!(ids::step(r.ask.request, self.stage)),
             "assignedToMe" => {
@@ -94,7 +126,7 @@ impl Row for Step<'_> {
                 Some(v) if v.approve => "Approve",
                 Some(_) => "Deny",
             }),
-            "reviewedBy" => json!(last.map(|v| json!({"displayName": moment.state.name_of(v.by), "id": v.by}))),
+            "reviewedBy" => json!(last.map(|v| self.reviewer(v.by))),
             "reviewedDateTime" => json!(last.map(|v| v.at)),
             "status" => json!(match r.status {
                 _ if last.is_some() => "Completed",

@@ -361,12 +361,25 @@ impl Ask {
         })
     }
 
+    /// What a context says of a link whose resources exist only within the one it is followed from: where they are.
+    fn contained(&self, link: &super::odata::Link) -> Option<String> {
+        let (id, path) = (self.at("id"), self.url.strip_prefix(&self.base)?.trim_start_matches('/'));
+        let (collection, _) = path.split_once(&format!("/{id}/"))?;
+        let within = ["unifiedRoleManagementPolicyRule", "approvalStep"].contains(&link.to.name);
+        within.then(|| format!("{collection}('{id}')/{}", link.name))
+    }
+
     /// What a link leads to: one resource, or a list with all its options.
     fn follow(&self, row: &dyn Row, link: &'static super::odata::Link) -> Result<Answer, Problem> {
-        let whole = if link.mixed { "directoryObjects" } else { link.to.name };
         if let Some(cast) = self.cast.filter(|_| !link.mixed) {
             return Err(Problem::unknown_segment(&format!("microsoft.graph.{}", cast.name)));
         }
+        let contained = self.contained(link);
+        let whole = match &contained {
+            Some(path) => path,
+            None if link.mixed => "directoryObjects",
+            None => link.to.name,
+        };
         match row.link(link.name) {
             Linked::Many(mut rows) => {
                 let (to, whole, mixed) = match self.cast {
@@ -477,8 +490,10 @@ impl Ask {
     pub fn rehearse(&self, command: &Command, part: Part) -> Result<(Moment, Decided), Problem> {
         let decision = self.app.engine.rehearse(command, &self.caller);
         let answer = decision.answer.map_err(|refusal| problem(&refusal, part))?;
-        let state = writ_core::decide::after(&self.moment.state, &decision.events, &self.moment.context);
-        Ok((Moment { state: Arc::new(state), ..self.moment.clone() }, answer))
+        // A later moment than the one it was decided in: nothing that begins at once is still ahead.
+        let moment = Moment::of(&self.app, &self.caller);
+        let state = writ_core::decide::after(&moment.state, &decision.events, &moment.context);
+        Ok((Moment { state: Arc::new(state), ..moment }, answer))
     }
 }
 

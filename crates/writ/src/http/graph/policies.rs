@@ -220,7 +220,7 @@ fn rule(ask: &Ask) -> Result<Answer, Problem> {
     let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
     let row = RuleRow::all(policy.moment, rules).find(|r| r.id().eq_ignore_ascii_case(ask.at("rule")));
     let row = row.ok_or_else(|| ask.missing("rule"))?;
-    ask.one(&RULE, "policies/roleManagementPolicies/rules/$entity", &row)
+    ask.one(&RULE, &format!("policies/roleManagementPolicies('{}')/rules/$entity", policy.id()), &row)
 }
 
 async fn update_rule(ask: &Ask) -> Written {
@@ -229,7 +229,7 @@ async fn update_rule(ask: &Ask) -> Written {
     let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
     let change = change_of(ask.at("rule"), &body.fields(), rules)?;
     let command = Command::ChangeRules { role: policy.role, changes: vec![change] };
-    ask.submit_as(command, Part::Directory).await?;
+    ask.submit_as(command, Part::Rules).await?;
     Ok(Answer::Nothing)
 }
 
@@ -243,7 +243,7 @@ async fn update(ask: &Ask) -> Written {
         changes.push(change_of(fields.required("id")?, fields, rules)?);
     }
     let (role, kind) = (policy.role, policy.kind);
-    let (moment, _) = ask.submit_as(Command::ChangeRules { role, changes }, Part::Directory).await?;
+    let (moment, _) = ask.submit_as(Command::ChangeRules { role, changes }, Part::Rules).await?;
     let policy = Policy { moment: &moment, role, kind };
     ask.one(&POLICY, "policies/roleManagementPolicies/$entity", &policy)
 }

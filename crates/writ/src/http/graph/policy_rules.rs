@@ -238,6 +238,9 @@ pub fn change_of(id: &str, fields: &Fields<'_>, old: &Rules) -> Result<RuleChang
     if fields.text("id")?.is_some_and(|own| !own.eq_ignore_ascii_case(rule)) {
         return Err(Problem::bad_request(format!("The id of rule '{rule}' cannot be changed.")));
     }
+    if let Some(target) = fields.object("target")? {
+        same_target(rule, caller, level, &target)?;
+    }
     let side = match (caller, level) {
         ("Admin", "Eligibility") => Some((Side::Eligibility, &old.eligibility)),
         ("Admin", _) => Some((Side::Assignment, &old.assignment)),
@@ -259,6 +262,20 @@ pub fn change_of(id: &str, fields: &Fields<'_>, old: &Rules) -> Result<RuleChang
     } else {
         notification(rule, fields, old).map(RuleChange::Notification)
     }
+}
+
+/// What a rule applies to follows from its id: clients send it back as they read it, and nothing else can be meant.
+fn same_target(rule: &str, caller: &str, level: &str, target: &Fields<'_>) -> Result<(), Problem> {
+    let is = |name: &str, wanted: &str| -> Result<bool, Problem> {
+        Ok(target.text(name)?.is_none_or(|said| said.eq_ignore_ascii_case(wanted)))
+    };
+    let all = target.texts("operations")?.is_none_or(|all| all.iter().all(|one| one.eq_ignore_ascii_case("all")));
+    if is("caller", caller)? && is("level", level)? && all {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!(
+        "The target of rule '{rule}' cannot be changed: it is caller {caller}, level {level}, operations all."
+    )))
 }
 
 fn expiration(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules) -> Result<RuleChange, Problem> {
@@ -334,7 +351,14 @@ fn stage(fields: &Fields<'_>, was: Option<&Stage>) -> Result<Stage, Problem> {
     stage.escalation = fields.bool("isEscalationEnabled")?.unwrap_or(stage.escalation);
     stage.escalation_minutes = small("escalationTimeInMinutes")?.unwrap_or(stage.escalation_minutes);
     if let Some(approvers) = fields.objects("primaryApprovers")? {
-        stage.approvers = approvers.iter().map(approver).collect::<Result<_, _>>()?;
+        let mut named = Vec::new();
+        for fields in &approvers {
+            let one = approver(fields)?;
+            if !named.contains(&one) {
+                named.push(one);
+            }
+        }
+        stage.approvers = named;
     }
     Ok(stage)
 }
@@ -365,6 +389,9 @@ fn notification(rule: &str, fields: &Fields<'_>, old: &Rules) -> Result<Notifica
         default_recipients: true,
         recipients: Vec::new(),
     });
+    let recipient = rule.split('_').nth(1).unwrap_or_default();
+    fields.one_of("notificationType", &["Email"])?;
+    fields.one_of("recipientType", &[recipient])?;
     if let Some(level) = fields.one_of("notificationLevel", &["None", "Critical", "All"])? {
         level.clone_into(&mut new.level);
     }

@@ -145,7 +145,11 @@ impl Row for RequestRow<'_> {
             "status" => json!(self.status()),
             "createdDateTime" => json!(r.made),
             "completedDateTime" if takes(ask.action) || r.status == Status::PendingApproval => Json::Null,
-            "completedDateTime" => json!(r.starts.filter(|s| *s > self.moment.now).or(r.completed).or(r.starts)),
+            // Of a grant that is still ahead, Graph gives the start.
+            "completedDateTime" if matches!(r.status, Status::Granted | Status::Provisioned) => {
+                json!(r.starts.max(r.completed))
+            }
+            "completedDateTime" => json!(r.completed),
             "approvalId" if r.stages.is_empty() => Json::Null,
             "approvalId" => json!(ask.request),
             "action" => json!(action_name(ask.action)),
@@ -190,12 +194,12 @@ impl Row for RequestRow<'_> {
     fn link(&self, name: &str) -> Linked<'_> {
         let (moment, r) = (self.moment, self.request);
         let eligibility = |id: EligibilityId| EligibilityRow::of(moment, id).map(EligibilityRow::boxed);
-        match (name, r.schedule) {
+        let schedule = r.schedule.or_else(|| (r.status == Status::Granted).then_some(r.ask.request.0));
+        match (name, schedule) {
             ("targetSchedule", None) => Linked::One(None),
             ("targetSchedule", Some(id)) if r.sort == Sort::Eligibility => Linked::One(eligibility(EligibilityId(id))),
             ("targetSchedule", Some(id)) => {
-                let held = moment.state.assignments.get(&AssignmentId(id));
-                Linked::One(held.map(|held| Box::new(AssignmentRow { moment, held, seen_by: None }) as Box<dyn Row>))
+                Linked::One(AssignmentRow::of(moment, AssignmentId(id)).map(AssignmentRow::boxed))
             }
             ("activatedUsing", _) => Linked::One(r.ask.eligibility.and_then(eligibility)),
             _ => targets::link(moment, r.ask.subject, r.ask.target, name),
@@ -346,9 +350,24 @@ pub(super) fn shown(
     let row = made.map(|request| RequestRow { moment, request, rehearsed });
     let (entity, _, context) = named(sort);
     match ask.created(entity, context, row.as_ref())? {
-        Answer::Made(json) => Ok(json),
+        Answer::Made(json) => Ok(finer(json)),
         _ => Err(Problem::internal()),
     }
+}
+
+/// The moment at which a request was made has seven digits behind the second in the answer that makes it, and three
+/// in every later one: so Graph writes it.
+fn finer(mut request: Json) -> Json {
+    let made = request["createdDateTime"].as_str().unwrap_or_default().to_owned();
+    let finer = |time: &mut Json| {
+        if let Some(text) = time.as_str().filter(|text| *text == made).and_then(|text| text.strip_suffix('Z')) {
+            *time = json!(format!("{text}0000Z"));
+        }
+    };
+    for path in ["/createdDateTime", "/completedDateTime", "/scheduleInfo/startDateTime"] {
+        request.pointer_mut(path).map(finer);
+    }
+    request
 }
 
 /// A body that cannot be read has its own code here.

@@ -9,8 +9,10 @@ use super::odata::{Entity, Link, Linked, Property, Row};
 use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
 use crate::http::problem::Problem;
 use serde_json::Value as Json;
-use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId};
-use writ_core::may::Query;
+use std::borrow::Cow;
+use writ_core::decide::scheduled;
+use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId};
+use writ_core::may::{Query, View};
 use writ_core::state::{Assignment, Eligibility};
 
 /// `unifiedRoleEligibilitySchedule`
@@ -71,7 +73,7 @@ pub struct AssignmentRow<'a> {
     /// The moment it is seen at.
     pub moment: &'a Moment,
     /// The assignment.
-    pub held: &'a Assignment,
+    pub held: Cow<'a, Assignment>,
     /// For whom the list is: rows held by another principal are held through a group.
     pub seen_by: Option<PrincipalId>,
 }
@@ -89,6 +91,19 @@ pub fn schedule_id<'a>(moment: &Moment, a: &Assignment) -> Value<'a> {
 /// `Activated` or `Assigned`.
 pub fn assignment_type(a: &Assignment) -> Value<'static> {
     Value::from(if a.activated() { "Activated" } else { "Assigned" })
+}
+
+impl<'a> AssignmentRow<'a> {
+    /// The assignment with this id, or the activation that will have it once it begins.
+    pub fn of(moment: &'a Moment, id: AssignmentId) -> Option<Self> {
+        let there = moment.state.assignments.get(&id).map(|a| Cow::Borrowed(&**a));
+        let later = || scheduled(&moment.state, moment.state.requests.get(&RequestId(id.0))?).map(Cow::Owned);
+        there.or_else(later).map(|held| Self { moment, held, seen_by: None })
+    }
+    /// The same as a boxed row.
+    pub fn boxed(self) -> Box<dyn Row + 'a> {
+        Box::new(self)
+    }
 }
 
 impl<'a> EligibilityRow<'a> {
@@ -134,7 +149,7 @@ impl Row for AssignmentRow<'_> {
         self.value(property).into_json()
     }
     fn value(&self, property: &str) -> Value<'_> {
-        let a = self.held;
+        let a = &*self.held;
         match property {
             "id" => schedule_id(self.moment, a),
             // What was made without a request has nothing that made it, and Graph says no more of it.
@@ -203,19 +218,54 @@ fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
     let query = ask.query(&ASSIGNMENT_SCHEDULE)?;
     let Found { shape, rows } = held::assignments(ask, &query, Seen { whose, view }, "id")?;
+    // Activations whose start is still ahead are requests so far; Graph has schedules of them.
+    let state = &*moment.state;
+    let only = if whose == Whose::Everybody { seen_only(view) } else { moment.me };
+    let mut later: Vec<Assignment> = match only {
+        Some(me) => state.open_of(me).filter_map(|r| scheduled(state, r)).collect(),
+        None => {
+            let open = state.open.iter().filter_map(|(_, id)| state.requests.get(id));
+            open.filter_map(|r| scheduled(state, r)).collect()
+        }
+    };
+    later.sort_unstable_by_key(|a| a.id);
+    let rows = merged(rows.map(Cow::Borrowed), later.into_iter().map(Cow::Owned));
     let rows = rows.map(|held| AssignmentRow { moment, held, seen_by });
     let lasts = |row: &AssignmentRow| row.held.ends.is_none_or(|end| moment.now < end);
     let shown = |row: &AssignmentRow| lasts(row) && ask.sees_held(row.held.principal, view);
     ask.page_of(&query, ASSIGNMENTS, &shape, rows.filter(|row| query.lets(row) && shown(row)))
 }
 
+/// The only principal whose rows may be seen, if it is only one's own.
+fn seen_only(view: View) -> Option<PrincipalId> {
+    match view {
+        View::All => None,
+        View::Own(me) => Some(me),
+    }
+}
+
+/// Two lists in the order of their ids as one.
+fn merged<'a>(
+    one: impl Iterator<Item = Cow<'a, Assignment>>,
+    other: impl Iterator<Item = Cow<'a, Assignment>>,
+) -> impl Iterator<Item = Cow<'a, Assignment>> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(a), Some(b)) if b.id < a.id => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
+}
+
 fn assignment(ask: &Ask) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
-    let held = match ask.at("id").parse::<AssignmentId>() {
-        Ok(id) => ask.moment.state.assignments.get(&id).map(|a| &**a).filter(|a| !a.plain),
-        Err(_) => instances::named(&ask.moment, ask.at("id")).filter(|a| a.plain),
+    let row = match ask.at("id").parse::<AssignmentId>() {
+        Ok(id) => AssignmentRow::of(&ask.moment, id).filter(|row| !row.held.plain),
+        Err(_) => {
+            let made = instances::named(&ask.moment, ask.at("id")).filter(|a| a.plain);
+            made.map(|held| AssignmentRow { moment: &ask.moment, held: Cow::Borrowed(held), seen_by: None })
+        }
     };
-    let held = held.filter(|a| ask.sees_held(a.principal, view)).ok_or_else(|| ask.missing("id"))?;
-    let row = AssignmentRow { moment: &ask.moment, held, seen_by: None };
+    let row = row.filter(|row| ask.sees_held(row.held.principal, view)).ok_or_else(|| ask.missing("id"))?;
     ask.one(&ASSIGNMENT_SCHEDULE, "roleManagement/directory/roleAssignmentSchedules/$entity", &row)
 }
