@@ -5,7 +5,7 @@ collection that schema_conformance.py looks at is empty: an empty list proves no
 env  BASE_URL (no /v1.0)  ADMIN_TOKEN  USER_TOKEN  APPROVER_TOKEN  USER_ID  APPROVER_ID  ENDPOINTS (files with paths, joined by ':')
      TLS_CA
 Made: a host, enrolled as a host agent would; a request of APPROVER_ID that waits for USER_ID's decision; an assignment
-in the administrative unit. Each step and each collection is one check. Last line: 'N passed, M failed'."""
+in the administrative unit; a group in a group, both in the unit. Each step and each collection is one check. Last line: 'N passed, M failed'."""
 import datetime, hashlib, os, secrets, sys
 import urllib.parse as U
 import httpx
@@ -88,6 +88,19 @@ def wait_for_approval(role):
     check('and waits', made.get('status') == 'PendingApproval', str(made.get('status')))
 
 
+def groups_in_groups(unit):
+    """One with people and an owner, in another one, which is in the unit."""
+    user = lambda id: f'{BASE}/v1.0/users/{id}'
+    group = lambda name, owner, members: call(f'the group {name}', ADMIN, 'POST', '/v1.0/groups', {
+        'displayName': name, 'mailEnabled': False, 'mailNickname': name, 'securityEnabled': True,
+        'owners@odata.bind': [user(owner)], 'members@odata.bind': members}).get('id', '')
+    inner = group('Inner', E['USER_ID'], [user(E['USER_ID']), user(E['APPROVER_ID'])])
+    outer = group('Outer', E['APPROVER_ID'], [f'{BASE}/v1.0/groups/{inner}'])
+    for member in (inner, outer):
+        call('it is in the unit', ADMIN, 'POST', f'/v1.0/directory/administrativeUnits/{unit}/members/$ref',
+             {'@odata.id': f'{BASE}/v1.0/groups/{member}'})
+
+
 def no_collection_is_empty():
     for line in (line for file in E['ENDPOINTS'].split(':') for line in open(file)):
         line = line.strip().removeprefix('GET ')
@@ -109,6 +122,7 @@ unit = units[0]['id'] if units else ''
 enrol_a_host(unit)
 wait_for_approval(role_named('Security Reader'))
 ask_for(E['USER_ID'], role_named('Helpdesk Administrator'), 'adminAssign', f'/administrativeUnits/{unit}', ADMIN, 'Assignment')
+groups_in_groups(unit)
 no_collection_is_empty()
 print(f'{passed} passed, {failed} failed')
 sys.exit(1 if failed else 0)

@@ -19,6 +19,7 @@ const SCRIPTS: &[(&str, &[(&str, &str)])] = &[
     ("conformance/seed.py", &[("ENDPOINTS", "conformance/endpoints-directory.txt:conformance/endpoints-more.txt")]),
     ("conformance/schema_conformance.py", &[("ENDPOINTS", "conformance/endpoints-directory.txt")]),
     ("conformance/schema_conformance.py", &[("ENDPOINTS", "conformance/endpoints-more.txt")]),
+    ("conformance/paths_conformance.py", &[]),
 ];
 
 /// The same story where nothing is removed in its first five minutes, as in Entra: the script waits them out.

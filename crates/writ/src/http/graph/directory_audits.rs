@@ -3,7 +3,7 @@
 
 use super::ask::{Ask, Route, Written};
 use super::odata::filter::{Filter, Like, Literal, Op};
-use super::odata::options::{By, Of, Query as Options};
+use super::odata::options::{By, Of, Query as Options, unsorted};
 use super::odata::{Entity, Kind, Property, Row};
 use super::page::{PAGE_USUAL, Shape};
 use crate::history::audit::{Initiator, Record};
@@ -153,7 +153,7 @@ async fn list(ask: &Ask) -> Written {
     let oldest_first = match query.order.as_slice() {
         [] => false,
         [By { property: "activityDateTime", descending, .. }] => !descending,
-        _ => return Err(Problem::unsupported_query("Audit records can only be sorted by activityDateTime.")),
+        [By { property, .. }, ..] => return Err(unsorted(&DIRECTORY_AUDIT, property)),
     };
     query.order.clear();
     let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };

@@ -29,6 +29,7 @@ pub static GROUP: Entity = Entity {
         Property::text("mail").shown(),
         Property::bool("mailEnabled"),
         Property::text("mailNickname"),
+        Property::bool("onPremisesSyncEnabled"),
         Property::bool("securityEnabled"),
         Property::text("visibility").shown(),
     ],

@@ -64,6 +64,8 @@ pub static ASSIGNMENT: Entity = Entity {
         Property::id("appScopeId"),
         Property::text("condition").shown(),
         Property::id("principalOrganizationId").asked(),
+        // What directoryScopeId is called in beta besides.
+        Property::id("resourceScope").asked(),
     ],
     links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE],
     special: &[],
@@ -151,6 +153,7 @@ impl Row for AssignmentInstance<'_> {
             "memberType" => member_type(a.principal, self.seen_by),
             "roleAssignmentScheduleId" => schedule_id(self.moment, a),
             ROW => a.id.into(),
+            "resourceScope" => targets::property(a.principal, a.target, "directoryScopeId"),
             "principalOrganizationId" => Value::Guid(self.moment.state.tenant.0),
             other => targets::property(a.principal, a.target, other),
         }

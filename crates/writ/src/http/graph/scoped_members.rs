@@ -69,6 +69,7 @@ pub const ROUTES: &[Route] = &[
     Route::get("directory/administrativeUnits/{id}/scopedRoleMembers", in_unit),
     Route::get("directory/administrativeUnits/{id}/scopedRoleMembers/{membership}", one),
     Route::get("directoryRoles/{id}/scopedMembers", of_role),
+    Route::get("directoryRoles/{id}/scopedMembers/{membership}", one_of_role),
     Route::get("directoryRoles(roleTemplateId)/scopedMembers", of_role),
     Route::get("users/{id}/scopedRoleMemberOf", of_user),
     Route::get("me/scopedRoleMemberOf", of_me),
@@ -104,6 +105,14 @@ fn of_role(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Grants)?;
     let role = directory_roles::role_named(ask)?;
     list(ask, all(&ask.moment).filter(move |m| m.held.target.role_id() == role))
+}
+
+fn one_of_role(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Grants)?;
+    let (role, id) = (directory_roles::role_named(ask)?, ask.at("membership"));
+    let is = |m: &Membership| m.held.target.role_id() == role && assignment_id(&ask.moment, m.held) == id;
+    let found = all(&ask.moment).find(is).ok_or_else(|| ask.missing("membership"))?;
+    ask.one(&MEMBERSHIP, "scopedRoleMemberships/$entity", &found)
 }
 
 fn of_user(ask: &Ask) -> Result<Answer, Problem> {

@@ -4,7 +4,7 @@
 use super::applications::{COMMAND_LINE, PAGES};
 use super::ask::{Ask, Route, Written};
 use super::odata::filter::{Filter, Literal, Op};
-use super::odata::options::{By, Of, Query as Options};
+use super::odata::options::{By, Of, Query as Options, unsorted};
 use super::odata::{Entity, Kind, Property, Row};
 use super::page::{PAGE_USUAL, Shape};
 use crate::history::ROWS_MAX;
@@ -131,7 +131,7 @@ async fn list(ask: &Ask) -> Written {
     let oldest_first = match query.order.as_slice() {
         [] => false,
         [By { property: "createdDateTime", descending, .. }] => !descending,
-        _ => return Err(Problem::unsupported_query("Sign-ins can only be sorted by createdDateTime.")),
+        [By { property, .. }, ..] => return Err(unsorted(&SIGN_IN, property)),
     };
     query.order.clear();
     let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };

@@ -36,6 +36,8 @@ pub static USER: Entity = Entity {
         Property::time("createdDateTime").asked(),
         Property::text("mailNickname").asked(),
         Property::text("userType").asked(),
+        // Nothing comes from another directory; scripts ask, to leave out what does.
+        Property::bool("onPremisesSyncEnabled").asked(),
         Property::time("deletedDateTime").shown().asked(),
     ],
     links: &[

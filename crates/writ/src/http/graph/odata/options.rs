@@ -261,16 +261,12 @@ fn order(value: &str, entity: &'static Entity) -> Result<Vec<By>, Problem> {
                 )));
             }
         };
-        let unsorted = |name: &str| {
-            let of = entity.told();
-            Problem::unsupported_query(format!("Unsupported sort property '{}' for '{of}'.", shown(name)))
-        };
         let property = entity.property(name).ok_or_else(|| match entity.declared(name) {
-            Some(found) => unsorted(found.name),
+            Some(found) => unsorted(entity, found.name),
             None => unknown(entity, name),
         })?;
         if !property.order {
-            return Err(unsorted(property.name));
+            return Err(unsorted(entity, property.name));
         }
         if words.next().is_some() {
             return Err(Problem::bad_request(format!("Invalid $orderby: '{}'.", shown(part))));
@@ -280,6 +276,11 @@ fn order(value: &str, entity: &'static Entity) -> Result<Vec<By>, Problem> {
         }
     }
     Ok(keys)
+}
+
+/// Graph's words for a property that it has and that no list is sorted by.
+pub fn unsorted(entity: &Entity, property: &str) -> Problem {
+    Problem::unsupported_query(format!("Unsupported sort property '{property}' for '{}'.", entity.told()))
 }
 
 /// Reads `principal,policy($expand=rules;$select=id)`.
