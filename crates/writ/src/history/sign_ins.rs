@@ -3,7 +3,7 @@
 
 use super::audit::Moment;
 use serde::{Deserialize, Serialize};
-use writ_core::command::{Method, SignIn, Via};
+use writ_core::command::{Method, SignIn, Via, Wrong};
 use writ_core::event::Event;
 use writ_core::ids::{PrincipalId, Seq, Uuid};
 use writ_core::time::Time;
@@ -25,6 +25,8 @@ pub struct SignedIn {
     pub upn: String,
     /// How it went.
     pub outcome: SignIn,
+    /// What was wrong, if something was.
+    pub wrong: Option<Wrong>,
     /// What was shown.
     pub methods: Vec<Method>,
     /// How often.
@@ -66,7 +68,9 @@ pub struct SignInQuery {
 impl Moment<'_> {
     /// The sign-in that this entry records, if it does.
     pub(super) fn sign_in(&self) -> Option<SignedIn> {
-        let Event::SignInNoted { principal, outcome, methods, count, from, .. } = self.event else { return None };
+        let Event::SignInNoted { principal, outcome, wrong, methods, count, from, .. } = self.event else {
+            return None;
+        };
         if *outcome == SignIn::SignedOut {
             return None;
         }
@@ -79,6 +83,7 @@ impl Moment<'_> {
             name: found.map(|p| p.name.shown().to_owned()).unwrap_or_default(),
             upn: found.and_then(|p| p.user()).map(|u| u.upn.shown().to_owned()).unwrap_or_default(),
             outcome: *outcome,
+            wrong: *wrong,
             methods: methods.clone(),
             count: *count,
             // Whoever failed is nobody, so the entry itself says where failures came from; the first address stands here.

@@ -103,17 +103,13 @@ impl Problem {
         )
     }
 
-    /// 415: a body in another form than JSON.
-    pub fn unsupported_media_type(sent: &str) -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "BadRequest",
-            format!(
-                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
-                 JSON format. The Content-Type is '{}'; it must be application/json.",
-                shown(sent)
-            ),
-        )
+    /// 400, as Graph answers a body in another form than JSON; 415 it does not use.
+    pub fn not_json(sent: &str) -> Self {
+        Self::bad_request(format!(
+            "Entity only allows writes with a JSON Content-Type header. The Content-Type is '{}'; it must be \
+             application/json.",
+            shown(sent)
+        ))
     }
 
     /// 413: the body is larger than the bound.
@@ -127,8 +123,8 @@ impl Problem {
 
     /// 429 with the seconds to wait.
     pub fn throttled(seconds: u32) -> Self {
-        let mut p =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "Too many requests; try again a little later.");
+        let told = "Too many requests. Please try again later; Retry-After says in how many seconds.";
+        let mut p = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", told);
         p.retry_after = Some(seconds);
         p
     }

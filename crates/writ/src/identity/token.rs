@@ -94,11 +94,11 @@ impl fmt::Display for Unaccepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Unaccepted::Forged => {
-                "CompactToken validation failed: this server did not issue this token; sign in again."
+                "CompactToken parsing failed with error code: 80049217. This server did not issue this token; sign in again."
             }
-            Unaccepted::Expired => "Lifetime validation failed, the token is expired; refresh it or sign in again.",
-            Unaccepted::Early => "Lifetime validation failed, the token is not valid yet; check the clock.",
-            Unaccepted::Audience => "Invalid audience: the token was made for another API.",
+            Unaccepted::Expired => "Lifetime validation failed, the token is expired. Refresh it or sign in again.",
+            Unaccepted::Early => "Lifetime validation failed, the token is not valid yet. Check the clock.",
+            Unaccepted::Audience => "Access token validation failure. Invalid audience. The token was made for another API.",
             Unaccepted::Issuer => "The token was issued for another tenant; sign in to this one.",
             Unaccepted::SignedOut => "The sign-in session of this token has ended; sign in again.",
         })

@@ -362,6 +362,8 @@ async fn sign_ins_are_told_to_readers_of_the_audit_log() {
         rows.iter().map(|r| format!("{} {}", r["userPrincipalName"], r["status"]["errorCode"])).collect();
     codes.sort_unstable();
     assert_eq!(codes, ["\"\" 50034", "\"ana@northwind.example\" 50126"]);
+    let told = "Error validating credentials due to invalid username or password.";
+    assert!(rows.iter().any(|r| r["status"]["failureReason"] == told), "{rows:?}");
     let hers = dana
         .get(&format!(
             "{path}?$filter=userId eq '{ANA}' and status/errorCode ne 0 and createdDateTime ge 2026-01-01T00:00:00Z"

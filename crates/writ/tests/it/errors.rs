@@ -256,7 +256,7 @@ async fn forms_that_are_not_offered_and_bodies_that_are_too_large() {
     let group = json!({"displayName": "Table"}).to_string();
     for kind in ["text/xml", "application/x-www-form-urlencoded", "nonsense", ""] {
         let said = dana.send_with(&[("content-type", kind)], "POST", "/v1.0/groups", group.clone()).await.refused();
-        says(&said, "415 BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set");
+        says(&said, "400 BadRequest", "Entity only allows writes with a JSON Content-Type header.");
     }
     for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON;odata.metadata=minimal"] {
         assert_eq!(dana.send_with(&[("content-type", kind)], "POST", "/v1.0/groups", group.clone()).await.status, 201);
@@ -290,6 +290,57 @@ async fn forms_that_are_not_offered_and_bodies_that_are_too_large() {
     says(&said, "413 RequestEntityTooLarge", "");
     let said = dana.send("POST", "/v1.0/groups", "{").await.refused();
     says(&said, "400 BadRequest", "Unable to read JSON request payload.");
+    for nothing in ["", " \n"] {
+        let said = dana.send("POST", "/v1.0/groups", nothing).await.refused();
+        assert_eq!(said, "400 BadRequest: Empty Payload. JSON content expected.");
+    }
+}
+
+#[tokio::test]
+async fn pages_batches_and_headers_in_graphs_own_words() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    for (path, max, beyond) in
+        [("users", 999, 1000), ("auditLogs/directoryAudits", 1000, 1001), ("auditLogs/signIns", 1000, 1001)]
+    {
+        assert_eq!(dana.get(&format!("/v1.0/{path}?$top={max}")).await.status, 200, "{path}");
+        for wrong in ["0".to_owned(), "-1".to_owned(), beyond.to_string()] {
+            let said = dana.get(&format!("/v1.0/{path}?$top={wrong}")).await.refused();
+            let sentence = format!("Invalid page size specified: '{wrong}'. Must be between 1 and {max} inclusive.");
+            assert_eq!(said, format!("400 Request_UnsupportedQuery: {sentence}"));
+        }
+    }
+    let batch = |ids: &[&str]| {
+        let requests: Vec<Json> = ids.iter().map(|id| json!({"id": id, "method": "GET", "url": "/me"})).collect();
+        json!({"requests": requests})
+    };
+    let ids: Vec<String> = (0..21).map(|n| n.to_string()).collect();
+    let many: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let said = dana.post("/v1.0/$batch", batch(&many)).await.refused();
+    says(&said, "400 BadRequest", "Number of requests inside batch exceeds the limit.");
+    for twice in [["a", "a"], ["a", "A"]] {
+        let said = dana.post("/v1.0/$batch", batch(&twice)).await.refused();
+        assert_eq!(said, format!("400 BadRequest: Request Id {} has to be unique in a batch.", twice[1]));
+    }
+    says(&dana.post("/v1.0/$batch", batch(&[])).await.refused(), "400 BadRequest", "Invalid batch payload format.");
+    let said = dana.get("/v1.0/users?$search=%22displayName:a%22").await.refused();
+    assert_eq!(
+        said,
+        "400 Request_UnsupportedQuery: Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'"
+    );
+    let said = dana.get("/v1.0/users?$select=shoeSize").await.refused();
+    assert_eq!(
+        said,
+        "400 BadRequest: Parsing OData Select and Expand failed: Could not find a property named 'shoeSize' on type 'microsoft.graph.user'."
+    );
+    says(&dana.get("/v1.0/users?$filter=displayName eq").await.refused(), "400 BadRequest", "Invalid filter clause");
+    for (token, sentence) in
+        [("", "Access token is empty."), ("not.a.token", "CompactToken parsing failed with error code: 80049217")]
+    {
+        let bearer = format!("Bearer {token}");
+        let reply = house.client(None).send_with(&[("authorization", &bearer)], "GET", "/v1.0/me", "").await;
+        says(&reply.refused(), "401 InvalidAuthenticationToken", sentence);
+    }
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ async fn run(ask: &Ask) -> Written {
     let mut responses = Vec::new();
     let mut size = 0;
     for part in parts {
-        let failed = part.after.iter().any(|id| !statuses.iter().any(|(i, s)| i == id && s.is_success()));
+        let failed =
+            part.after.iter().any(|id| !statuses.iter().any(|(i, s)| i.eq_ignore_ascii_case(id) && s.is_success()));
         let result = if failed {
             let why = "A request that this one depends on was not answered with success.";
             Answered {
@@ -91,16 +92,22 @@ fn weight(json: &Json) -> usize {
 fn read(body: &JsonBody) -> Result<Vec<Part>, Problem> {
     let requests = body.fields().objects("requests")?;
     let requests = requests.ok_or_else(|| Problem::bad_request("A value is required for property 'requests'."))?;
-    if requests.is_empty() || requests.len() > REQUESTS_MAX {
-        return Err(Problem::bad_request(format!("A batch has between 1 and {REQUESTS_MAX} requests.")));
+    if requests.is_empty() {
+        return Err(Problem::bad_request("Invalid batch payload format. The batch has no requests."));
+    }
+    if requests.len() > REQUESTS_MAX {
+        return Err(Problem::bad_request(format!(
+            "Number of requests inside batch exceeds the limit. A batch has at most {REQUESTS_MAX}."
+        )));
     }
     let mut parts: Vec<Part> = Vec::new();
     for fields in &requests {
         let part = part(fields)?;
-        if parts.iter().any(|p| p.id == part.id) {
-            return Err(Problem::bad_request(format!("Two requests of the batch have the id '{}'.", shown(&part.id))));
+        // In Graph an id that differs only in case is the same.
+        if parts.iter().any(|p| p.id.eq_ignore_ascii_case(&part.id)) {
+            return Err(Problem::bad_request(format!("Request Id {} has to be unique in a batch.", shown(&part.id))));
         }
-        if let Some(later) = part.after.iter().find(|id| !parts.iter().any(|p| p.id == **id)) {
+        if let Some(later) = part.after.iter().find(|id| !parts.iter().any(|p| p.id.eq_ignore_ascii_case(id))) {
             return Err(Problem::bad_request(format!(
                 "Request '{}' depends on '{}', which does not come before it.",
                 shown(&part.id),

@@ -32,6 +32,9 @@ impl JsonBody {
         if optional && bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self(Map::new()));
         }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(Problem::bad_request("Empty Payload. JSON content expected."));
+        }
         match parse(bytes) {
             Ok(Json::Object(map)) => Ok(Self(map)),
             Ok(_) => Err(Problem::bad_request("The request body must be one JSON object.")),

@@ -31,5 +31,5 @@ pub(super) fn readable(parts: &Parts, body: &[u8]) -> Result<(), Problem> {
     let sent = sent.to_str().unwrap_or_default();
     let kind = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let json = matches!(kind.as_str(), "application/json" | "text/json") || kind.ends_with("+json");
-    if json { Ok(()) } else { Err(Problem::unsupported_media_type(sent)) }
+    if json { Ok(()) } else { Err(Problem::not_json(sent)) }
 }

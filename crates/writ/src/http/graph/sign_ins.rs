@@ -12,7 +12,7 @@ use crate::history::sign_ins::{SignInQuery, SignedIn};
 use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
-use writ_core::command::{Method, SignIn, Via};
+use writ_core::command::{Method, SignIn, Via, Wrong};
 use writ_core::ids::{PrincipalId, Seq};
 use writ_core::may::Query;
 
@@ -57,12 +57,23 @@ struct Record(SignedIn);
 
 /// Entra's code for how it went, its words, and what Writ adds.
 fn status(s: &SignedIn) -> Json {
-    let (code, reason) = match s.outcome {
-        SignIn::Succeeded | SignIn::SteppedUp | SignIn::SignedOut => (0, None),
-        SignIn::Failed if s.principal.is_none() => (50034, Some("The user account does not exist in this directory.")),
-        SignIn::Failed => (50126, Some("Error validating credentials due to invalid username or password.")),
-        SignIn::Throttled => (50053, Some("Sign-in was slowed down because of repeated sign-in attempts.")),
-        SignIn::RefreshReused => (50173, Some("The provided grant has expired: a used refresh token came back.")),
+    let (code, reason) = match (s.outcome, s.wrong) {
+        (SignIn::Succeeded | SignIn::SteppedUp | SignIn::SignedOut, _) => (0, "Other."),
+        (SignIn::Failed, _) if s.principal.is_none() => (
+            50034,
+            "The user account does not exist in the directory. To sign into this application, the account must be added \
+             to the directory.",
+        ),
+        (SignIn::Failed, Some(Wrong::Code)) => (500_121, "Authentication failed during strong authentication request."),
+        (SignIn::Failed, Some(Wrong::Disabled)) => (50057, "The user account is disabled."),
+        (SignIn::Failed, _) => (50126, "Error validating credentials due to invalid username or password."),
+        (SignIn::Throttled, _) => (
+            50053,
+            "Account is locked because user tried to sign in too many times with an incorrect user ID or password.",
+        ),
+        (SignIn::RefreshReused, _) => {
+            (50173, "The provided grant has expired due to it being revoked, a fresh auth token is needed.")
+        }
     };
     let methods = s.methods.iter().map(|m| match m {
         Method::Password => "password",
@@ -180,4 +191,47 @@ fn narrowed(filter: Option<&Filter>) -> SignInQuery {
         }
     }
     narrowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use writ_core::time::Time;
+
+    #[test]
+    fn a_sign_in_has_entras_code_for_how_it_went() {
+        let code = |outcome, wrong, known: bool| {
+            let found = SignedIn {
+                id: Uuid::nil(),
+                seq: 1,
+                at: Time::from_millis(0),
+                principal: known.then(|| PrincipalId::from_u128(1)),
+                name: String::new(),
+                upn: String::new(),
+                outcome,
+                wrong,
+                methods: Vec::new(),
+                count: 1,
+                address: None,
+                via: Via::Page,
+                correlation: Uuid::nil(),
+            };
+            let status = status(&found);
+            assert!(status["failureReason"].as_str().is_some_and(|reason| reason.ends_with('.')));
+            status["errorCode"].as_u64()
+        };
+        for (outcome, wrong, known, wanted) in [
+            (SignIn::Succeeded, None, true, 0),
+            (SignIn::SteppedUp, None, true, 0),
+            (SignIn::Failed, Some(Wrong::Name), false, 50034),
+            (SignIn::Failed, Some(Wrong::Password), true, 50126),
+            (SignIn::Failed, Some(Wrong::Secret), true, 50126),
+            (SignIn::Failed, Some(Wrong::Code), true, 500_121),
+            (SignIn::Failed, Some(Wrong::Disabled), true, 50057),
+            (SignIn::Throttled, None, true, 50053),
+            (SignIn::RefreshReused, None, true, 50173),
+        ] {
+            assert_eq!(code(outcome, wrong, known), Some(wanted), "{outcome:?} {wrong:?}");
+        }
+    }
 }

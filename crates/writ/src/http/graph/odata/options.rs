@@ -14,6 +14,8 @@ use percent_encoding::percent_decode_str;
 
 /// The largest page anybody may ask for, as in Graph.
 pub const PAGE_MAX: u32 = 999;
+/// The largest page of audit records and sign-ins, as in Graph.
+pub const RECORDS_PAGE_MAX: u32 = 1000;
 /// How deep expansions may nest.
 pub const EXPAND_DEPTH_MAX: usize = 4;
 /// How many expansions one level may have.
@@ -137,7 +139,7 @@ impl Query {
                 "select" => (query.select, query.empty) = select(&value, entity)?,
                 "expand" => query.expand = expand(&value, entity, depth)?,
                 "orderby" => query.order = order(&value, entity)?,
-                "top" => query.top = Some(page_size(&value)?),
+                "top" => query.top = Some(page_size(&value, entity)?),
                 "skip" => {
                     query.skip = value.trim().parse().map_err(|_| {
                         Problem::bad_request(format!("Invalid value for $skip: '{}'. It counts rows.", shown(&value)))
@@ -207,11 +209,12 @@ fn decoded(text: &str) -> Result<String, Problem> {
     }
 }
 
-fn page_size(value: &str) -> Result<u32, Problem> {
+fn page_size(value: &str, entity: &Entity) -> Result<u32, Problem> {
+    let max = if matches!(entity.name, "directoryAudit" | "signIn") { RECORDS_PAGE_MAX } else { PAGE_MAX };
     match value.trim().parse::<u32>() {
-        Ok(n) if (1..=PAGE_MAX).contains(&n) => Ok(n),
+        Ok(n) if (1..=max).contains(&n) => Ok(n),
         _ => Err(Problem::unsupported_query(format!(
-            "Invalid page size specified: '{}'. Must be between 1 and {PAGE_MAX} inclusive.",
+            "Invalid page size specified: '{}'. Must be between 1 and {max} inclusive.",
             shown(value)
         ))),
     }
