@@ -6,7 +6,7 @@ use super::ids;
 use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::schedules::{assignment_type, member_type, schedule_id};
-use super::targets::{self, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
+use super::targets;
 use crate::http::problem::Problem;
 use serde_json::Value as Json;
 use writ_core::ids::{EligibilityId, PrincipalId};
@@ -16,18 +16,13 @@ use writ_core::state::{Assignment, Eligibility};
 /// `unifiedRoleEligibilityScheduleInstance`
 pub static ELIGIBILITY_INSTANCE: Entity = Entity {
     name: "unifiedRoleEligibilityScheduleInstance",
-    properties: &[
-        Property::id("id"),
-        Property::id("principalId"),
-        Property::id("roleDefinitionId"),
-        Property::id("directoryScopeId"),
-        Property::id("appScopeId"),
+    properties: targets::held![
         Property::time("startDateTime"),
         Property::time("endDateTime"),
         Property::text("memberType"),
         Property::id("roleEligibilityScheduleId"),
     ],
-    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE],
+    links: targets::held_links![],
     special: &[],
     or: true,
 };
@@ -35,12 +30,7 @@ pub static ELIGIBILITY_INSTANCE: Entity = Entity {
 /// `unifiedRoleAssignmentScheduleInstance`
 pub static ASSIGNMENT_INSTANCE: Entity = Entity {
     name: "unifiedRoleAssignmentScheduleInstance",
-    properties: &[
-        Property::id("id"),
-        Property::id("principalId"),
-        Property::id("roleDefinitionId"),
-        Property::id("directoryScopeId"),
-        Property::id("appScopeId"),
+    properties: targets::held![
         Property::time("startDateTime"),
         Property::time("endDateTime"),
         Property::text("assignmentType"),
@@ -48,7 +38,7 @@ pub static ASSIGNMENT_INSTANCE: Entity = Entity {
         Property::id("roleAssignmentOriginId"),
         Property::id("roleAssignmentScheduleId"),
     ],
-    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE, Link::one("activatedUsing", &ELIGIBILITY_INSTANCE)],
+    links: targets::held_links![Link::one("activatedUsing", &ELIGIBILITY_INSTANCE)],
     special: &[],
     or: true,
 };
@@ -56,18 +46,13 @@ pub static ASSIGNMENT_INSTANCE: Entity = Entity {
 /// `unifiedRoleAssignment`
 pub static ASSIGNMENT: Entity = Entity {
     name: "unifiedRoleAssignment",
-    properties: &[
-        Property::id("id"),
-        Property::id("principalId"),
-        Property::id("roleDefinitionId"),
-        Property::id("directoryScopeId"),
-        Property::id("appScopeId"),
+    properties: targets::held![
         Property::text("condition").shown(),
         Property::id("principalOrganizationId").asked(),
         // What directoryScopeId is called in beta besides.
         Property::id("resourceScope").asked(),
     ],
-    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE],
+    links: targets::held_links![],
     special: &[],
     or: true,
 };

@@ -8,7 +8,7 @@ use super::held::{Found, Seen};
 use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::schedules::{ASSIGNMENT_SCHEDULE, AssignmentRow, ELIGIBILITY_SCHEDULE, EligibilityRow};
-use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
+use super::targets::{self, SCHEDULE};
 use crate::http::problem::Problem;
 use crate::http::refused::Part;
 use http::StatusCode;
@@ -46,7 +46,7 @@ const PROPERTIES: &[Property] = &[
 pub static ELIGIBILITY_REQUEST: Entity = Entity {
     name: "unifiedRoleEligibilityScheduleRequest",
     properties: PROPERTIES,
-    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE, Link::one("targetSchedule", &ELIGIBILITY_SCHEDULE)],
+    links: targets::held_links![Link::one("targetSchedule", &ELIGIBILITY_SCHEDULE)],
     special: &[],
     or: true,
 };
@@ -55,11 +55,7 @@ pub static ELIGIBILITY_REQUEST: Entity = Entity {
 pub static ASSIGNMENT_REQUEST: Entity = Entity {
     name: "unifiedRoleAssignmentScheduleRequest",
     properties: PROPERTIES,
-    links: &[
-        TO_ROLE,
-        TO_PRINCIPAL,
-        TO_SCOPE,
-        TO_APP_SCOPE,
+    links: targets::held_links![
         Link::one("targetSchedule", &ASSIGNMENT_SCHEDULE),
         Link::one("activatedUsing", &ELIGIBILITY_SCHEDULE),
     ],

@@ -6,7 +6,7 @@ use super::held::{self, Found, Seen};
 use super::instances::{self, ROW, assignment_id};
 use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
-use super::targets::{self, SCHEDULE, TO_APP_SCOPE, TO_PRINCIPAL, TO_ROLE, TO_SCOPE};
+use super::targets::{self, SCHEDULE};
 use crate::http::problem::Problem;
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -18,12 +18,7 @@ use writ_core::state::{Assignment, Eligibility};
 /// `unifiedRoleEligibilitySchedule`
 pub static ELIGIBILITY_SCHEDULE: Entity = Entity {
     name: "unifiedRoleEligibilitySchedule",
-    properties: &[
-        Property::id("id"),
-        Property::id("principalId"),
-        Property::id("roleDefinitionId"),
-        Property::id("directoryScopeId"),
-        Property::id("appScopeId"),
+    properties: targets::held![
         Property::id("createdUsing"),
         Property::time("createdDateTime"),
         Property::time("modifiedDateTime"),
@@ -31,7 +26,7 @@ pub static ELIGIBILITY_SCHEDULE: Entity = Entity {
         Property::text("memberType"),
         Property::object("scheduleInfo", SCHEDULE),
     ],
-    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE],
+    links: targets::held_links![],
     special: &[],
     or: true,
 };
@@ -39,12 +34,7 @@ pub static ELIGIBILITY_SCHEDULE: Entity = Entity {
 /// `unifiedRoleAssignmentSchedule`
 pub static ASSIGNMENT_SCHEDULE: Entity = Entity {
     name: "unifiedRoleAssignmentSchedule",
-    properties: &[
-        Property::id("id"),
-        Property::id("principalId"),
-        Property::id("roleDefinitionId"),
-        Property::id("directoryScopeId"),
-        Property::id("appScopeId"),
+    properties: targets::held![
         Property::id("createdUsing"),
         Property::time("createdDateTime"),
         Property::time("modifiedDateTime"),
@@ -53,7 +43,7 @@ pub static ASSIGNMENT_SCHEDULE: Entity = Entity {
         Property::text("memberType"),
         Property::object("scheduleInfo", SCHEDULE),
     ],
-    links: &[TO_ROLE, TO_PRINCIPAL, TO_SCOPE, TO_APP_SCOPE, Link::one("activatedUsing", &ELIGIBILITY_SCHEDULE)],
+    links: targets::held_links![Link::one("activatedUsing", &ELIGIBILITY_SCHEDULE)],
     special: &[],
     or: true,
 };

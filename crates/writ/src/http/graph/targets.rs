@@ -34,6 +34,35 @@ pub const TO_SCOPE: Link = Link::one("directoryScope", &DIRECTORY_OBJECT).mixed(
 /// The link to an app scope.
 pub const TO_APP_SCOPE: Link = Link::one("appScope", &APP_SCOPE);
 
+/// The properties of something held, schedule or instance: what all of them have, then what this one has besides.
+macro_rules! held {
+    ($($own:expr),+ $(,)?) => {
+        &[
+            Property::id("id"),
+            Property::id("principalId"),
+            Property::id("roleDefinitionId"),
+            Property::id("directoryScopeId"),
+            Property::id("appScopeId"),
+            $($own),+
+        ]
+    };
+}
+pub(super) use held;
+
+/// The links that everything held, and every request for it, has; then what this one has besides.
+macro_rules! held_links {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $crate::http::graph::targets::TO_ROLE,
+            $crate::http::graph::targets::TO_PRINCIPAL,
+            $crate::http::graph::targets::TO_SCOPE,
+            $crate::http::graph::targets::TO_APP_SCOPE,
+            $($own),*
+        ]
+    };
+}
+pub(super) use held_links;
+
 /// One of the properties every such row has.
 pub fn property(principal: PrincipalId, target: Target, name: &str) -> Value<'static> {
     match name {
