@@ -4,9 +4,10 @@
 //! Always: nobody holds anything outside an assignment's own window, or while disabled; a group passes roles only to
 //! its direct members, and only if it is role-assignable.
 
+use crate::directory::Group;
 use crate::ids::*;
 use crate::role::{Duties, Duty};
-use crate::scope::Scope;
+use crate::scope::{Scope, Target};
 use crate::state::{Assignment, Eligibility, State};
 use crate::time::Time;
 use alloc::sync::Arc;
@@ -87,32 +88,46 @@ pub fn duties(state: &State, principal: PrincipalId, now: Time) -> Duties {
 /// The users who hold, or are eligible for, a role that allows this duty in the whole tenant: the fallback approvers
 /// are taken from them. Enabled ones only, emergency accounts included.
 pub fn could(state: &State, duty: Duty, now: Time) -> alloc::vec::Vec<PrincipalId> {
-    let allows = |role: &RoleId| state.roles.get(role).is_some_and(|r| r.enabled && r.duties.has(duty));
-    let roles: alloc::vec::Vec<RoleId> = state.roles.keys().filter(|r| allows(r)).copied().collect();
+    let roles: alloc::vec::Vec<RoleId> = state.roles.keys().filter(|r| allows(state, **r, duty)).copied().collect();
     let mut found = imbl::OrdSet::new();
     for role in roles {
-        for holder in state.holders_of(role) {
-            let held = state.held_by(holder);
-            let wide = |r: RoleId, scope: Scope| r == role && scope == Scope::Tenant;
-            let now_or_by_asking = held
-                .assignments
-                .iter()
-                .any(|a| a.in_window(now) && wide(a.target.role_id(), a.target.scope()))
-                || held.eligibilities.iter().any(|e| e.in_window(now) && wide(e.target.role_id(), e.target.scope()));
-            if !now_or_by_asking {
-                continue;
-            }
-            let group = state
-                .principals
-                .get(&holder)
-                .filter(|p| p.enabled)
-                .and_then(|p| p.group())
-                .filter(|g| g.role_assignable);
+        for holder in state.holders_of(role).filter(|h| reaches(state, *h, duty, now)) {
+            let group = passing_on(state, holder);
             found.insert(holder);
             found.extend(group.into_iter().flat_map(|g| g.members.iter().copied()));
         }
     }
-    found.into_iter().filter(|id| state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())).collect()
+    found.into_iter().filter(|id| enabled_user(state, *id)).collect()
+}
+
+/// Whether somebody is one of those that [`could`] names, without looking at everybody else.
+pub fn could_be(state: &State, principal: PrincipalId, duty: Duty, now: Time) -> bool {
+    let mut groups = state.groups_of.get(&principal).into_iter().flatten();
+    enabled_user(state, principal)
+        && (reaches(state, principal, duty, now)
+            || groups.any(|g| passing_on(state, *g).is_some() && reaches(state, *g, duty, now)))
+}
+
+/// Whether an enabled role allows a duty.
+fn allows(state: &State, role: RoleId, duty: Duty) -> bool {
+    state.roles.get(&role).is_some_and(|r| r.enabled && r.duties.has(duty))
+}
+
+/// Whether a principal itself, now or by asking, has a role in the whole tenant that allows a duty.
+fn reaches(state: &State, holder: PrincipalId, duty: Duty, now: Time) -> bool {
+    let held = state.held_by(holder);
+    let wide = |t: Target| t.scope() == Scope::Tenant && allows(state, t.role_id(), duty);
+    held.assignments.iter().any(|a| a.in_window(now) && wide(a.target))
+        || held.eligibilities.iter().any(|e| e.in_window(now) && wide(e.target))
+}
+
+/// The group that a principal is, if it passes roles on to its members.
+fn passing_on(state: &State, principal: PrincipalId) -> Option<&Group> {
+    state.principals.get(&principal).filter(|p| p.enabled)?.group().filter(|g| g.role_assignable)
+}
+
+fn enabled_user(state: &State, principal: PrincipalId) -> bool {
+    state.principals.get(&principal).is_some_and(|p| p.enabled && p.user().is_some())
 }
 
 /// Whether a principal is powerful: holds or is eligible for a privileged role, now or later, or approves for one, by its

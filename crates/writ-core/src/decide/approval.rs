@@ -35,23 +35,14 @@ pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], n
 /// Who can give this many decisions: those who are named and available; if they are too few persons, the fallback
 /// approvers as well, so that nobody waits for a decision that nobody may give.
 fn able(state: &State, named: &[Approver], needed: usize, not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
-    let fits = |id: &PrincipalId| {
-        state.principals.get(id).is_some_and(|p| p.enabled && p.user().is_some())
-            && !not.iter().any(|n| state.same_person(*n, *id))
-    };
+    let fits = |id: &PrincipalId| fits(state, not, *id);
     if named.contains(&Approver::Administrators) {
         // An administrator's decision is an administrator's act: the role must be in force, and nobody stands in.
         let now_may = |id: &PrincipalId| holds::duties(state, *id, now).has(Duty::ManageRoles);
         return holds::could(state, Duty::ManageRoles, now).into_iter().filter(fits).filter(now_may).collect();
     }
     let mut found: Vec<PrincipalId> = named_people(state, named).into_iter().filter(fits).collect();
-    let mut persons: Vec<PrincipalId> = Vec::new();
-    for id in &found {
-        if persons.len() < needed.max(1) && !persons.iter().any(|p| state.same_person(*p, *id)) {
-            persons.push(*id);
-        }
-    }
-    if persons.len() < needed.max(1) {
+    if too_few(state, &found, needed) {
         let fallback: Vec<PrincipalId> = holds::could(state, Duty::ManageRoles, now)
             .into_iter()
             .filter(fits)
@@ -60,6 +51,38 @@ fn able(state: &State, named: &[Approver], needed: usize, not: &[PrincipalId], n
         found.extend(fallback);
     }
     found
+}
+
+/// Whether somebody is one of those that [`able`] names. It is asked about every request in a list, so it does not look
+/// at everybody who stands in.
+fn is_able(state: &State, who: PrincipalId, named: &[Approver], needed: usize, not: &[PrincipalId], now: Time) -> bool {
+    if !fits(state, not, who) {
+        return false;
+    }
+    if named.contains(&Approver::Administrators) {
+        return holds::could_be(state, who, Duty::ManageRoles, now)
+            && holds::duties(state, who, now).has(Duty::ManageRoles);
+    }
+    let mut found = named_people(state, named);
+    found.retain(|id| fits(state, not, *id));
+    found.contains(&who) || (too_few(state, &found, needed) && holds::could_be(state, who, Duty::ManageRoles, now))
+}
+
+/// Whether somebody could decide at all: an enabled user, and nobody of the same person as these.
+fn fits(state: &State, not: &[PrincipalId], id: PrincipalId) -> bool {
+    state.principals.get(&id).is_some_and(|p| p.enabled && p.user().is_some())
+        && !not.iter().any(|n| state.same_person(*n, id))
+}
+
+/// Whether these are fewer persons than must decide.
+fn too_few(state: &State, found: &[PrincipalId], needed: usize) -> bool {
+    let mut persons: Vec<PrincipalId> = Vec::new();
+    for id in found {
+        if persons.len() < needed.max(1) && !persons.iter().any(|p| state.same_person(*p, *id)) {
+            persons.push(*id);
+        }
+    }
+    persons.len() < needed.max(1)
 }
 
 fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
@@ -76,12 +99,17 @@ fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
 
 /// The principals that could decide a request's open stage now.
 pub fn approvers_of(state: &State, request: &Request, now: Time) -> Vec<PrincipalId> {
-    let Some(stage) = request.open_stage() else { return Vec::new() };
-    let StageState { stage, decided } = &request.stages[stage];
+    let Some((named, needed, not)) = open_question(request) else { return Vec::new() };
+    able(state, named, needed, &not, now)
+}
+
+/// What a request's open stage waits for: decisions by these, so many more, and by none of those.
+fn open_question(request: &Request) -> Option<(&[Approver], usize, Vec<PrincipalId>)> {
+    let StageState { stage, decided } = &request.stages[request.open_stage()?];
     // Whoever has decided already decides nothing else of it.
     let mut not = parties(request);
     not.extend(deciders(request));
-    able(state, &stage.approvers, usize::from(stage.needed).saturating_sub(decided.len()), &not, now)
+    Some((&stage.approvers, usize::from(stage.needed).saturating_sub(decided.len()), not))
 }
 
 /// Those who have decided a stage of a request.
@@ -98,7 +126,7 @@ fn parties(request: &Request) -> Vec<PrincipalId> {
 
 /// Whether this principal may decide a request's open stage now.
 pub fn may_decide(state: &State, request: &Request, principal: PrincipalId, now: Time) -> bool {
-    approvers_of(state, request, now).contains(&principal)
+    open_question(request).is_some_and(|(named, needed, not)| is_able(state, principal, named, needed, &not, now))
 }
 
 pub(super) fn decide_request(

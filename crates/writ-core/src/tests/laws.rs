@@ -239,6 +239,13 @@ fn within(side: &AdminSide, ask: &Ask, ends: Option<Time>, at: Time) -> Result<(
 
 /// The laws, read off the log and the state with nothing but loops.
 pub(super) fn check(s: &Story) -> Result<(), TestCaseError> {
+    // Asked one by one or all together, the same people may decide.
+    for request in s.state.requests.values().filter(|r| r.open_stage().is_some()) {
+        let able = crate::decide::approvers_of(&s.state, request, s.now);
+        for id in s.state.principals.keys() {
+            prop_assert_eq!(crate::decide::may_decide(&s.state, request, *id, s.now), able.contains(id));
+        }
+    }
     let person = |id: PrincipalId| s.state.person_of(id);
     let mut closed: BTreeSet<RequestId> = BTreeSet::new();
     let mut asked: BTreeMap<RequestId, (PrincipalId, Option<PrincipalId>)> = BTreeMap::new();
