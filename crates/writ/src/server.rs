@@ -207,8 +207,10 @@ mod tests {
 
     fn ask(key: &PageKey, raw: &str) -> Result<Page, Problem> {
         let rows = (0..5).map(|n| Thing(json!({"id": format!("r{n}")})));
-        let place = Place { caller: PrincipalId::from_u128(1), url: URL, raw };
-        page(rows, &Query::parse(raw, &THING, Of::Many)?, &Shape::by_id().sorted(), key, &place)
+        let query = Query::parse(raw, &THING, Of::Many)?;
+        let place = Place::of(key, PrincipalId::from_u128(1), URL, raw)?;
+        let after = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
+        page(rows, &query, &Shape::by_id().sorted(), after.as_deref(), || Ok(&place))
     }
 
     #[tokio::test]

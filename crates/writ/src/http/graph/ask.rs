@@ -9,7 +9,7 @@ use super::odata::options::{Of, Query, pairs_of};
 use super::odata::render::write;
 use super::odata::value::write_text;
 use super::odata::{Entity, Linked, Property, Row};
-use super::page::{Place, Shape, page, resumed};
+use super::page::{Place, Shape, fitting, page};
 pub use super::route::Route;
 use crate::engine::Wrong;
 use crate::history::History;
@@ -96,6 +96,17 @@ pub struct Ask {
     pub version: Version,
     /// Scheme and host as the caller knows them.
     pub origin: String,
+    /// Where the caller stands in a list.
+    pub page: Standing,
+}
+
+/// Where a caller stands in a list: read and checked once, however many ask.
+#[derive(Default)]
+pub struct Standing {
+    /// What tokens are bound to.
+    place: OnceLock<Place>,
+    /// The keys in the token that came, if one did.
+    after: OnceLock<Vec<Json>>,
 }
 
 /// An answer that is a success.
@@ -269,15 +280,31 @@ impl Ask {
         Ok(())
     }
 
-    /// For functions, which answer the question before they look at any list.
-    pub fn place(&self) -> Place<'_> {
-        let caller = self.caller.principal.unwrap_or(PrincipalId::from_u128(0));
-        Place { caller, url: &self.url, raw: &self.raw }
+    /// Who asks, for what is bound to a caller; nil for a program that is nobody in the directory.
+    pub fn asker(&self) -> PrincipalId {
+        self.caller.principal.unwrap_or(PrincipalId::from_u128(0))
+    }
+
+    /// What page tokens are bound to here.
+    fn place(&self) -> Result<&Place, Problem> {
+        if let Some(place) = self.page.place.get() {
+            return Ok(place);
+        }
+        let place = Place::of(&self.app.pages, self.asker(), &self.url, &self.raw)?;
+        Ok(self.page.place.get_or_init(|| place))
     }
 
     /// The keys of the last row of the page before, when a further page is asked for.
-    pub fn resumed(&self, query: &Query, shape: &Shape) -> Result<Option<Vec<Json>>, Problem> {
-        resumed(query, shape, &self.app.pages, &self.place())
+    pub fn resumed(&self, query: &Query, shape: &Shape) -> Result<Option<&[Json]>, Problem> {
+        let Some(token) = &query.skiptoken else { return Ok(None) };
+        let after = match self.page.after.get() {
+            Some(after) => after,
+            None => {
+                let after = self.place()?.resumed(token)?;
+                self.page.after.get_or_init(|| after)
+            }
+        };
+        fitting(after, query, shape).map(Some)
     }
 
     /// What is asked of a list of these.
@@ -287,7 +314,7 @@ impl Ask {
     }
 
     /// The keys of the row that reading may begin after, if it may: not when all rows have to be counted or sorted.
-    pub fn seeks(&self, query: &Query, shape: &Shape) -> Result<Option<Vec<Json>>, Problem> {
+    pub fn seeks(&self, query: &Query, shape: &Shape) -> Result<Option<&[Json]>, Problem> {
         if shape.seekable(query) && !self.counting { self.resumed(query, shape) } else { Ok(None) }
     }
 
@@ -312,7 +339,7 @@ impl Ask {
             let holds = |row: &R| query.filter.as_ref().is_none_or(|f| f.holds(row));
             return Ok(Answer::Count(rows.filter(holds).count() as u64));
         }
-        let page = page(rows, query, shape, &self.app.pages, &self.place())?;
+        let page = page(rows, query, shape, self.resumed(query, shape)?, || self.place())?;
         let mut out = Vec::with_capacity(page.rows.len() + 512);
         out.extend_from_slice(b"{\"@odata.context\":");
         write_text(&self.context_url(context), &mut out);

@@ -10,7 +10,7 @@ use super::odata::filter::{Filter, Literal, Op};
 use super::odata::options::{Of, Query as Options, pairs_of};
 use super::odata::render::render;
 use super::odata::{Entity, Row as _};
-use super::page::{PAGE_USUAL, Place, link_named, values_in};
+use super::page::{PAGE_USUAL, Place};
 use super::{ask::Answer, groups, users};
 use crate::history::ROWS_MAX;
 use crate::history::latest::{At, Latest, LatestQuery, Side, Sort};
@@ -88,12 +88,12 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
     let query = Options::parse(&kept, feed.entity, Of::Many)?;
     let only = query.filter.as_ref().map(ids_of).transpose()?;
     let newest = ask.moment.state.seq;
-    let place = Place { raw: &kept, ..ask.place() };
+    let place = Place::of(&ask.app.pages, ask.asker(), &ask.url, &kept)?;
     let stand = match token.as_deref() {
         None => Stand { seen: At::FIRST, since: newest },
         Some(latest) if latest.eq_ignore_ascii_case("latest") => Stand { seen: At::after(newest), since: newest },
         Some(token) => {
-            let values = values_in(token, &ask.app.pages, &place);
+            let values = place.values_in(token);
             values.and_then(Stand::read).ok_or_else(|| {
                 Problem::bad_request(
                     "Badly formed token: it is not one that this server gave to this caller for this query. Follow \
@@ -130,7 +130,7 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
     };
     let mut out = Map::new();
     out.insert("@odata.context".into(), json!(ask.context_url(feed.context)));
-    out.insert(annotation.into(), json!(link_named(name, &stand.values(), &ask.app.pages, &place)?));
+    out.insert(annotation.into(), json!(place.link(name, &stand.values())));
     out.insert("value".into(), Json::Array(told(ask, &query, page, only.as_deref())));
     Ok(Answer::Found(Json::Object(out)))
 }

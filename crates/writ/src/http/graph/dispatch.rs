@@ -3,10 +3,10 @@
 
 use super::absent::{APP_ROLE_ASSIGNMENT, ENDPOINT, ORG_CONTACT};
 use super::applications::APPLICATION;
-use super::ask::{Answer, Ask, Moment};
+use super::ask::{Answer, Ask, Moment, Standing};
 use super::directory_objects::DIRECTORY_OBJECT;
 use super::odata::Entity;
-use super::route::{Handler, Refused, Route, Verb, find, segments};
+use super::route::{Handler, Refused, Route, Table, Verb, segments};
 use super::throttle::{self, Charge, Cost, Kind, Limits};
 use super::{negotiation, permissions, properties};
 use crate::engine::fresh_id;
@@ -18,6 +18,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
 use writ_core::command::Caller;
 use writ_core::ids::PrincipalId;
 use writ_core::permission::permitted;
@@ -71,6 +72,9 @@ pub const ALL: &[&[Route]] = &[
     super::together::ROUTES,
     super::pending_life::ROUTES,
 ];
+
+/// The same, cut for finding one.
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of(ALL));
 
 /// A request whose caller is known, alone or in a batch.
 pub struct Incoming {
@@ -226,7 +230,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
     if cast.is_some() {
         parts.pop();
     }
-    let found = find(ALL, version == Version::Beta, verb, &parts);
+    let found = TABLE.find(version == Version::Beta, verb, &parts);
     let kind = found.as_ref().map_or(Kind::Read, |found| throttle::kind(found.route, &body));
     let times = found.as_ref().map_or(1, |found| throttle::times(found.route, &body));
     let units = throttle::cost(&raw).saturating_mul(times);
@@ -274,6 +278,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         references,
         cast,
         eventual,
+        page: Standing::default(),
     };
     let answer = match found.route.handler {
         Handler::Now(read) => read(&ask)?,

@@ -70,12 +70,12 @@ pub fn eligibilities<'a>(
             there.take_while(move |((r, s, _), _)| (*r, *s) == (role, scope)).map(|(_, e)| &**e)
         };
         if let Some([role]) = roles.as_deref() {
-            let from = EligibilityId(id(&ask.seeks(query, &plain)?, 0));
+            let from = EligibilityId(id(ask.seeks(query, &plain)?, 0));
             return Ok(Found::of(plain, there(*role, from)));
         }
         let shape = by(&["roleDefinitionId", schedule]);
         let at = ask.seeks(query, &shape)?;
-        let (first, from) = (RoleId(id(&at, 0)), EligibilityId(id(&at, 1)));
+        let (first, from) = (RoleId(id(at, 0)), EligibilityId(id(at, 1)));
         let all = state.roles.range(first..).map(|(role, _)| *role);
         let rows =
             all.flat_map(move |role| there(role, if role == first { from } else { EligibilityId::from_u128(0) }));
@@ -91,7 +91,7 @@ pub fn eligibilities<'a>(
             return Ok(Found::of(Shape { sorted: false, ..shape }, rows));
         }
         let at = ask.seeks(query, &shape)?;
-        let (first, from) = (RoleId(id(&at, 0)), PrincipalId(id(&at, 1)));
+        let (first, from) = (RoleId(id(at, 0)), PrincipalId(id(at, 1)));
         let rows = roles.into_iter().filter(move |role| *role >= first).flat_map(move |role| {
             let from = if role == first { from } else { PrincipalId(Uuid::nil()) };
             let holders = state.holders.range((role, from)..).take_while(move |(r, _)| *r == role);
@@ -99,7 +99,7 @@ pub fn eligibilities<'a>(
         });
         return Ok(Found::of(shape, rows));
     }
-    let from = EligibilityId(id(&ask.seeks(query, &plain)?, 0));
+    let from = EligibilityId(id(ask.seeks(query, &plain)?, 0));
     Ok(Found::of(plain, state.eligibilities.range(from..).map(|(_, e)| &**e)))
 }
 
@@ -124,7 +124,7 @@ pub fn assignments<'a>(
     if let Some(ids) = pinned::<AssignmentId>(query, schedule).filter(|_| guids) {
         return Ok(Found::of(plain, ids.into_iter().filter_map(|id| state.assignments.get(&id).map(|a| &**a))));
     }
-    let from = AssignmentId(id(&ask.seeks(query, &plain)?, 0));
+    let from = AssignmentId(id(ask.seeks(query, &plain)?, 0));
     // What the filter pins is compared before it is made into what Graph shows.
     let roles = pinned::<RoleId>(query, "roleDefinitionId");
     let scopes: Option<Vec<Scope>> =
@@ -180,7 +180,7 @@ fn by(properties: &[&'static str]) -> Shape {
 }
 
 /// The nth key of the row that a page begins after; nil, with which everything begins, on the first page.
-fn id(at: &Option<Vec<serde_json::Value>>, nth: usize) -> Uuid {
-    let text = at.as_ref().and_then(|at| at.get(nth)?.as_str());
+fn id(at: Option<&[serde_json::Value]>, nth: usize) -> Uuid {
+    let text = at.and_then(|at| at.get(nth)?.as_str());
     text.and_then(|text| Uuid::try_parse(text).ok()).unwrap_or_default()
 }

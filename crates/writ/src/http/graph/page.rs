@@ -43,15 +43,100 @@ impl std::fmt::Debug for PageKey {
     }
 }
 
-/// What a token is bound to.
-#[derive(Clone, Debug)]
-pub struct Place<'a> {
-    /// Who asks.
-    pub caller: PrincipalId,
+/// Bytes of a tag: half of what SHA-256 gives, which nobody guesses either, and every link is shorter.
+const TAG: usize = 16;
+
+/// What a token is bound to: who asks, the path, and the options. They are hashed once, for the token that came and
+/// the one that goes.
+#[derive(Clone)]
+pub struct Place {
     /// The absolute URL without its query part.
-    pub url: &'a str,
-    /// The query part as it came.
-    pub raw: &'a str,
+    url: String,
+    /// All options but the token itself and `$skip`, in the order given.
+    options: Vec<(String, String)>,
+    /// The hash of all that, before a token's own values.
+    begun: hmac::Context,
+}
+
+impl Place {
+    /// Where this caller stands at this absolute URL, with the query part as it came.
+    ///
+    /// # Errors
+    /// When the query part cannot be decoded.
+    pub fn of(key: &PageKey, caller: PrincipalId, url: &str, raw: &str) -> Result<Self, Problem> {
+        let mut options = pairs_of(raw)?;
+        options.retain(|(name, _)| !["skiptoken", "skip"].iter().any(|own| bare(name).eq_ignore_ascii_case(own)));
+        let mut begun = hmac::Context::with_key(&key.0);
+        part(&mut begun, caller.0.as_bytes());
+        // The host may be written differently from one request to the next; the path may not.
+        part(&mut begun, path_of(url).as_bytes());
+        for (name, value) in &options {
+            part(&mut begun, bare(name).to_ascii_lowercase().as_bytes());
+            part(&mut begun, value.as_bytes());
+        }
+        Ok(Self { url: url.to_owned(), options, begun })
+    }
+
+    fn tag(&self, payload: &[u8]) -> [u8; TAG] {
+        let mut context = self.begun.clone();
+        part(&mut context, payload);
+        let whole = context.sign();
+        let mut tag = [0; TAG];
+        tag.copy_from_slice(&whole.as_ref()[..TAG]);
+        tag
+    }
+
+    /// The URL that goes on from here, with a signed token of this name that holds these values.
+    pub fn link(&self, name: &str, at: &[Json]) -> String {
+        let mut token = Json::Array(at.to_vec()).to_string().into_bytes();
+        let tag = self.tag(&token);
+        token.extend_from_slice(&tag);
+        let mut url = String::with_capacity(self.url.len() + 256 + token.len() * 4 / 3);
+        url.push_str(&self.url);
+        url.push('?');
+        for (option, value) in &self.options {
+            url.push('$');
+            url.extend(utf8_percent_encode(bare(option), ESCAPED));
+            url.push('=');
+            url.extend(utf8_percent_encode(value, ESCAPED));
+            url.push('&');
+        }
+        url.push_str(name);
+        url.push('=');
+        URL_SAFE_NO_PAD.encode_string(token, &mut url);
+        url
+    }
+
+    /// The values in a token that this server gave to this caller for this query; `None` for any other text.
+    pub fn values_in(&self, token: &str) -> Option<Vec<Json>> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (payload, given) = bytes.split_last_chunk::<TAG>()?;
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.tag(payload)[..], &given[..])) {
+            return None;
+        }
+        match serde_json::from_slice::<Json>(payload) {
+            Ok(Json::Array(at)) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The keys of the last row of the page before, in the token of a further page.
+    ///
+    /// # Errors
+    /// When this server did not give the token to this caller for this query.
+    pub fn resumed(&self, token: &str) -> Result<Vec<Json>, Problem> {
+        self.values_in(token).ok_or_else(wrong)
+    }
+}
+
+/// An option's name without its sign.
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('$')
+}
+
+fn part(context: &mut hmac::Context, bytes: &[u8]) {
+    context.update(&(bytes.len() as u64).to_be_bytes());
+    context.update(bytes);
 }
 
 /// One page.
@@ -146,18 +231,18 @@ impl<R> PartialEq for Kept<'_, R> {
 }
 impl<R> Eq for Kept<'_, R> {}
 
-/// Picks the page that the query asks for out of the rows. It holds no more rows than the page has.
-pub fn page<R: Row>(
+/// Picks the page that the query asks for out of the rows: those after the row with the keys `after`. It holds no more
+/// rows than the page has, and asks for the place only when there is a next page.
+pub fn page<'p, R: Row>(
     rows: impl Iterator<Item = R>,
     query: &Query,
     shape: &Shape,
-    key: &PageKey,
-    place: &Place<'_>,
+    after: Option<&[Json]>,
+    place: impl FnOnce() -> Result<&'p Place, Problem>,
 ) -> Result<Page, Problem> {
     let keys = keys(query, shape);
-    let after = resumed(query, shape, key, place)?;
     let after: Option<Vec<Key>> =
-        after.map(|at| keys.iter().zip(&at).map(|(by, json)| Key::read(&by.kind, json)).collect());
+        after.map(|at| keys.iter().zip(at).map(|(by, json)| Key::read(&by.kind, json)).collect());
     let size = query.top.unwrap_or(shape.usual).max(1) as usize;
     let skip = if after.is_some() { 0 } else { query.skip as usize };
     let wanted = size.saturating_add(skip).saturating_add(1);
@@ -194,7 +279,7 @@ pub fn page<R: Row>(
     kept.truncate(skip.saturating_add(size));
     let shown = kept.get(skip..).unwrap_or_default();
     let next = match shown.last() {
-        Some(last) if more => Some(link(&last.at.iter().map(Key::to_json).collect::<Vec<_>>(), key, place)?),
+        Some(last) if more => Some(place()?.link("$skiptoken", &last.at.iter().map(Key::to_json).collect::<Vec<_>>())),
         _ => None,
     };
     let mut out = Vec::new();
@@ -223,9 +308,12 @@ pub fn keys(query: &Query, shape: &Shape) -> Vec<By> {
     keys
 }
 
-/// The keys of the last row of the page before, when a further page is asked for.
-pub fn resumed(query: &Query, shape: &Shape, key: &PageKey, place: &Place<'_>) -> Result<Option<Vec<Json>>, Problem> {
-    query.skiptoken.as_ref().map(|token| open(token, &keys(query, shape), key, place)).transpose()
+/// Whether a token holds a value for each of these keys.
+///
+/// # Errors
+/// When it does not: it was given for another order.
+pub fn fitting<'k>(at: &'k [Json], query: &Query, shape: &Shape) -> Result<&'k [Json], Problem> {
+    if at.len() == keys(query, shape).len() { Ok(at) } else { Err(wrong()) }
 }
 
 fn compare(a: &[Key], b: &[Key], keys: &[By]) -> Ordering {
@@ -243,56 +331,9 @@ fn compare(a: &[Key], b: &[Key], keys: &[By]) -> Ordering {
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'(').remove(b')').remove(b',');
 
-/// The options a token is bound to: all but the token itself and `$skip`, in the order given.
-fn bound(raw: &str) -> Result<Vec<(String, String)>, Problem> {
-    let mut pairs = pairs_of(raw)?;
-    pairs.retain(|(name, _)| {
-        !matches!(name.trim_start_matches('$').to_ascii_lowercase().as_str(), "skiptoken" | "skip")
-    });
-    Ok(pairs)
-}
-
-fn tag(payload: &[u8], key: &PageKey, place: &Place<'_>) -> Result<hmac::Tag, Problem> {
-    let mut context = hmac::Context::with_key(&key.0);
-    let mut part = |bytes: &[u8]| {
-        context.update(&(bytes.len() as u64).to_be_bytes());
-        context.update(bytes);
-    };
-    part(place.caller.0.as_bytes());
-    // The host may be written differently from one request to the next; the path may not.
-    part(path_of(place.url).as_bytes());
-    for (name, value) in bound(place.raw)? {
-        part(name.trim_start_matches('$').to_ascii_lowercase().as_bytes());
-        part(value.as_bytes());
-    }
-    part(payload);
-    Ok(context.sign())
-}
-
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("", |at| &rest[at..])
-}
-
-fn link(at: &[Json], key: &PageKey, place: &Place<'_>) -> Result<String, Problem> {
-    link_named("$skiptoken", at, key, place)
-}
-
-/// The URL that goes on from here, with a signed token of this name that holds these values.
-pub fn link_named(name: &str, at: &[Json], key: &PageKey, place: &Place<'_>) -> Result<String, Problem> {
-    let mut token = Json::Array(at.to_vec()).to_string().into_bytes();
-    let tag = tag(&token, key, place)?;
-    token.extend_from_slice(tag.as_ref());
-    let mut url = format!("{}?", place.url);
-    for (option, value) in bound(place.raw)? {
-        url.push_str(&format!("${}=", utf8_percent_encode(option.trim_start_matches('$'), ESCAPED)));
-        url.extend(utf8_percent_encode(&value, ESCAPED));
-        url.push('&');
-    }
-    url.push_str(name);
-    url.push('=');
-    url.push_str(&URL_SAFE_NO_PAD.encode(token));
-    Ok(url)
 }
 
 fn wrong() -> Problem {
@@ -300,25 +341,6 @@ fn wrong() -> Problem {
         "The $skiptoken is not one that this server gave to this caller for this query; follow @odata.nextLink \
          exactly as it was given.",
     )
-}
-
-fn open(token: &str, keys: &[By], key: &PageKey, place: &Place<'_>) -> Result<Vec<Json>, Problem> {
-    let at = values_in(token, key, place).ok_or_else(wrong)?;
-    if at.len() == keys.len() { Ok(at) } else { Err(wrong()) }
-}
-
-/// The values in a token that this server gave to this caller for this query; `None` for any other text.
-pub fn values_in(token: &str, key: &PageKey, place: &Place<'_>) -> Option<Vec<Json>> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (payload, given) = bytes.split_last_chunk::<32>()?;
-    let made = tag(payload, key, place).ok()?;
-    if !bool::from(subtle::ConstantTimeEq::ct_eq(made.as_ref(), &given[..])) {
-        return None;
-    }
-    match serde_json::from_slice::<Json>(payload) {
-        Ok(Json::Array(at)) => Some(at),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

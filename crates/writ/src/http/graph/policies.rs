@@ -5,6 +5,7 @@ use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::ids::{self, NotAPolicy};
 use super::odata::filter::{Filter, Literal, Op};
 use super::odata::options::{Of, Query as Options};
+use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::page::Shape;
 use super::policy_rules::{RULE, RuleRow, change_of};
@@ -79,17 +80,21 @@ impl Row for Policy<'_> {
         &POLICY
     }
     fn get(&self, property: &str) -> Json {
-        let changed = self.moment.state.rules.get(&self.role).and_then(|r| r.changed);
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
+        let changed = || self.moment.state.rules.get(&self.role).and_then(|r| r.changed);
         match property {
-            "id" => json!(self.id()),
-            "description" | "displayName" | "scopeType" => json!(self.kind),
-            "isOrganizationDefault" => json!(false),
-            "lastModifiedDateTime" => json!(changed.map(|(at, _)| at)),
-            "lastModifiedBy" => json!(changed.map(|(_, by)| json!({
-                "displayName": self.moment.state.name_of(by), "id": null,
-            }))),
-            "scopeId" => json!("/"),
-            _ => Json::Null,
+            "id" => self.id().into(),
+            "description" | "displayName" | "scopeType" => self.kind.into(),
+            "isOrganizationDefault" => false.into(),
+            "lastModifiedDateTime" => changed().map(|(at, _)| at).into(),
+            "lastModifiedBy" => {
+                let by = changed().map(|(_, by)| json!({"displayName": self.moment.state.name_of(by), "id": null}));
+                by.into()
+            }
+            "scopeId" => "/".into(),
+            _ => Value::Null,
         }
     }
     fn link(&self, _name: &str) -> Linked<'_> {
@@ -102,13 +107,16 @@ impl Row for PolicyAssignment<'_> {
         &POLICY_ASSIGNMENT
     }
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
         match property {
-            "id" => json!(format!("{}_{}", self.0.id(), self.0.role)),
-            "policyId" => json!(self.0.id()),
-            "scopeId" => json!("/"),
-            "scopeType" => json!(self.0.kind),
-            "roleDefinitionId" => json!(self.0.role),
-            _ => Json::Null,
+            "id" => format!("{}_{}", self.0.id(), self.0.role).into(),
+            "policyId" => self.0.id().into(),
+            "scopeId" => "/".into(),
+            "scopeType" => self.0.kind.into(),
+            "roleDefinitionId" => self.0.role.into(),
+            _ => Value::Null,
         }
     }
     fn link(&self, _name: &str) -> Linked<'_> {

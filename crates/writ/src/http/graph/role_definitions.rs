@@ -3,11 +3,12 @@
 use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::body::Fields;
 use super::dispatch::Version;
+use super::odata::value::{Value, write_text};
 use super::odata::{Entity, Kind, Link, Linked, Property, Row};
 use super::page::Shape;
 use crate::engine::fresh_id;
 use crate::http::problem::Problem;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use writ_core::command::Command;
 use writ_core::ids::RoleId;
 use writ_core::may::Query;
@@ -95,21 +96,24 @@ impl Row for RoleRow<'_> {
         self.entity
     }
     fn get(&self, property: &str) -> Json {
+        self.value(property).into_json()
+    }
+    fn value(&self, property: &str) -> Value<'_> {
         let role = self.role;
         match property {
-            "id" | "templateId" => json!(role.id),
-            "description" if role.description.is_empty() => Json::Null,
-            "description" => json!(role.description),
-            "displayName" => json!(role.name),
-            "isBuiltIn" => json!(role.built_in),
-            "isEnabled" => json!(role.enabled),
-            "isPrivileged" => json!(role.privileged()),
+            "id" | "templateId" => role.id.into(),
+            "description" if role.description.is_empty() => Value::Null,
+            "description" => role.description.as_str().into(),
+            "displayName" => role.name.as_str().into(),
+            "isBuiltIn" => role.built_in.into(),
+            "isEnabled" => role.enabled.into(),
+            "isPrivileged" => role.privileged().into(),
             // Users, programs and role-assignable groups may hold any role that can be assigned at all.
-            "allowedPrincipalTypes" if role.assignable => json!("user,servicePrincipal,group"),
-            "resourceScopes" => json!(["/"]),
-            "version" if role.built_in => json!("1"),
-            "rolePermissions" => json!([{"allowedResourceActions": role.actions, "condition": null}]),
-            _ => Json::Null,
+            "allowedPrincipalTypes" if role.assignable => "user,servicePrincipal,group".into(),
+            "resourceScopes" => Value::always(r#"["/"]"#),
+            "version" if role.built_in => "1".into(),
+            "rolePermissions" => permissions(&role.actions),
+            _ => Value::Null,
         }
     }
     fn link(&self, name: &str) -> Linked<'_> {
@@ -125,6 +129,19 @@ impl Row for RoleRow<'_> {
             _ => Linked::One(None),
         }
     }
+}
+
+/// What a role allows, as its JSON.
+fn permissions(actions: &[String]) -> Value<'static> {
+    let mut out = br#"[{"allowedResourceActions":["#.to_vec();
+    for (n, action) in actions.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_text(action, &mut out);
+    }
+    out.extend_from_slice(br#"],"condition":null}]"#);
+    Value::written(out)
 }
 
 const PATH: &str = "roleManagement/directory/roleDefinitions";

@@ -58,6 +58,9 @@ pub struct Route {
 }
 
 impl Route {
+    fn in_version(&self, beta: bool) -> bool {
+        beta || self.versions == Versions::Both
+    }
     /// GET, from one frozen moment.
     pub const fn get(path: &'static str, handler: fn(&Ask) -> Result<Answer, Problem>) -> Self {
         Self { verb: Verb::Get, path, versions: Versions::Both, handler: Handler::Now(handler) }
@@ -110,41 +113,63 @@ pub fn segments(raw: &str) -> Result<Vec<String>, Problem> {
     Ok(out)
 }
 
-/// Finds the route for these segments, or says what is wrong with them.
-pub fn find(all: &[&'static [Route]], beta: bool, verb: Option<Verb>, path: &[String]) -> Result<Found, Refused> {
-    let mut best: Option<(usize, &'static Route)> = None;
-    let (mut reached, mut another_verb) = (0, false);
-    for route in all.iter().copied().flatten() {
-        if route.versions == Versions::Beta && !beta {
-            continue;
+/// Routes by the number of their segments, cut once.
+pub struct Table {
+    all: Vec<&'static Route>,
+    cut: Vec<Vec<(Vec<&'static str>, &'static Route)>>,
+}
+
+impl Table {
+    /// A table of these routes.
+    pub fn of(all: &[&'static [Route]]) -> Self {
+        let all: Vec<&'static Route> = all.iter().copied().flatten().collect();
+        let mut cut: Vec<Vec<(Vec<&'static str>, &'static Route)>> = Vec::new();
+        for route in &all {
+            let patterns: Vec<&'static str> = route.path.split('/').collect();
+            let length = patterns.len();
+            cut.resize_with(cut.len().max(length + 1), Vec::new);
+            cut[length].push((patterns, *route));
         }
-        let (mut literal, mut matched) = (0, 0);
-        let mut patterns = route.path.split('/');
-        for segment in path {
-            match patterns.next().and_then(|pattern| fit(pattern, segment)) {
-                Some(Fit::Literal) => literal += 2,
-                Some(Fit::Function(..)) => literal += 1,
-                Some(Fit::Parameter(_)) => {}
-                None => break,
+        Self { all, cut }
+    }
+
+    /// Finds the route for these segments, or says what is wrong with them.
+    ///
+    /// # Errors
+    /// When no route is there, or none with this method.
+    pub fn find(&self, beta: bool, verb: Option<Verb>, path: &[String]) -> Result<Found, Refused> {
+        let mut best: Option<(usize, &'static Route)> = None;
+        for (patterns, route) in self.cut.get(path.len()).into_iter().flatten() {
+            if Some(route.verb) != verb || !route.in_version(beta) {
+                continue;
             }
-            matched += 1;
+            let mut fits = patterns.iter().zip(path).map(|(pattern, segment)| fit(pattern, segment));
+            let literal = fits.try_fold(0, |sum, fit| Some(sum + fit?.weight()));
+            if let Some(literal) = literal
+                && best.is_none_or(|(n, _)| literal > n)
+            {
+                best = Some((literal, *route));
+            }
         }
-        reached = reached.max(matched);
-        if matched < path.len() || patterns.next().is_some() {
-            continue;
-        }
-        if Some(route.verb) != verb {
-            another_verb = true;
-            continue;
-        }
-        if best.is_none_or(|(n, _)| literal > n) {
-            best = Some((literal, route));
+        match best {
+            Some((_, route)) => Ok(Found { route, parameters: parameters(route, path) }),
+            None => Err(self.refused(beta, path)),
         }
     }
-    match best {
-        Some((_, route)) => Ok(Found { route, parameters: parameters(route, path) }),
-        None if another_verb => Err(Refused::Method),
-        None => Err(Refused::Segment(path.get(reached).or(path.last()).cloned().unwrap_or_default())),
+
+    /// Why there is no route: no path goes on with this segment, or another method is meant.
+    fn refused(&self, beta: bool, path: &[String]) -> Refused {
+        let mut reached = 0;
+        for route in self.all.iter().filter(|route| route.in_version(beta)) {
+            let mut patterns = route.path.split('/');
+            let fits = path.iter().take_while(|s| patterns.next().is_some_and(|pattern| fit(pattern, s).is_some()));
+            let matched = fits.count();
+            if matched == path.len() && patterns.next().is_none() {
+                return Refused::Method;
+            }
+            reached = reached.max(matched);
+        }
+        Refused::Segment(path.get(reached).or(path.last()).cloned().unwrap_or_default())
     }
 }
 
@@ -171,6 +196,17 @@ enum Fit {
     Literal,
     Function(&'static str, String),
     Parameter(&'static str),
+}
+
+impl Fit {
+    /// How much it counts when several routes fit: the more literal one wins.
+    fn weight(&self) -> usize {
+        match self {
+            Fit::Literal => 2,
+            Fit::Function(..) => 1,
+            Fit::Parameter(_) => 0,
+        }
+    }
 }
 
 fn fit(pattern: &'static str, segment: &str) -> Option<Fit> {
@@ -210,7 +246,7 @@ mod tests {
     ];
 
     fn found(raw: &str, beta: bool) -> String {
-        match find(&[ROUTES], beta, Some(Verb::Get), &segments(raw).unwrap()) {
+        match Table::of(&[ROUTES]).find(beta, Some(Verb::Get), &segments(raw).unwrap()) {
             Ok(f) => format!("{} {:?}", f.route.path, f.parameters),
             Err(e) => format!("{e:?}"),
         }
@@ -252,7 +288,7 @@ mod tests {
     #[test]
     fn another_method_is_another_answer() {
         let path = segments("/me").unwrap();
-        assert_eq!(find(&[ROUTES], false, Some(Verb::Post), &path).err(), Some(Refused::Method));
-        assert_eq!(find(&[ROUTES], false, None, &path).err(), Some(Refused::Method));
+        assert_eq!(Table::of(&[ROUTES]).find(false, Some(Verb::Post), &path).err(), Some(Refused::Method));
+        assert_eq!(Table::of(&[ROUTES]).find(false, None, &path).err(), Some(Refused::Method));
     }
 }

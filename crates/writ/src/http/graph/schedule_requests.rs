@@ -16,9 +16,10 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use writ_core::command::{Command, Expiration, More, Removal, Sort, Terms, TicketGiven};
 use writ_core::decide::{Answer as Decided, may_decide};
-use writ_core::event::Action;
+use writ_core::event::{Action, Ticket};
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
 use writ_core::may::{Query, View};
+use writ_core::personal::Personal;
 use writ_core::scope::{Scope, Target};
 use writ_core::state::{Request, Status};
 
@@ -135,42 +136,7 @@ impl Row for RequestRow<'_> {
     }
 
     fn get(&self, property: &str) -> Json {
-        let (r, ask) = (self.request, &self.request.ask);
-        match property {
-            "id" => json!(ask.request),
-            "status" => json!(self.status()),
-            "createdDateTime" => json!(r.made),
-            "completedDateTime" if takes(ask.action) || r.status == Status::PendingApproval => Json::Null,
-            // Of a grant that is still ahead, Graph gives the start.
-            "completedDateTime" if matches!(r.status, Status::Granted | Status::Provisioned) => {
-                json!(r.starts.max(r.completed))
-            }
-            "completedDateTime" => json!(r.completed),
-            "approvalId" if r.stages.is_empty() => Json::Null,
-            "approvalId" => json!(ask.request),
-            "action" => json!(action_name(ask.action)),
-            "isValidationOnly" => json!(self.rehearsed),
-            "targetScheduleId" if takes(ask.action) => Json::Null,
-            "targetScheduleId" => json!(r.schedule.unwrap_or(ask.request.0)),
-            "justification" => json!(ask.reason.as_ref().map(|t| t.shown())),
-            "createdBy" => json!({
-                "application": null, "device": null,
-                "user": ask.by.map(|by| json!({"displayName": null, "id": by})),
-            }),
-            "scheduleInfo" if takes(ask.action) => Json::Null,
-            "scheduleInfo" => {
-                let start = if r.status == Status::PendingApproval { ask.start } else { r.starts.or(ask.start) };
-                targets::asked(start, ask.expiration)
-            }
-            "ticketInfo" => {
-                let ticket = ask.ticket.as_ref();
-                json!({
-                    "ticketNumber": ticket.and_then(|t| t.number.as_ref()).map(|t| t.shown()),
-                    "ticketSystem": ticket.and_then(|t| t.system.as_ref()).map(|t| t.shown()),
-                })
-            }
-            other => targets::property(ask.subject, ask.target, other).into_json(),
-        }
+        self.value(property).into_json()
     }
 
     fn value(&self, property: &str) -> Value<'_> {
@@ -178,12 +144,28 @@ impl Row for RequestRow<'_> {
         match property {
             "id" => ask.request.into(),
             "status" => self.status().into(),
-            "action" => action_name(ask.action).into(),
             "createdDateTime" => r.made.into(),
-            "principalId" | "roleDefinitionId" | "directoryScopeId" => {
-                targets::property(ask.subject, ask.target, property)
+            "completedDateTime" if takes(ask.action) || r.status == Status::PendingApproval => Value::Null,
+            // Of a grant that is still ahead, Graph gives the start.
+            "completedDateTime" if matches!(r.status, Status::Granted | Status::Provisioned) => {
+                r.starts.max(r.completed).into()
             }
-            other => Value::Json(self.get(other)),
+            "completedDateTime" => r.completed.into(),
+            "approvalId" if r.stages.is_empty() => Value::Null,
+            "approvalId" => ask.request.into(),
+            "action" => action_name(ask.action).into(),
+            "isValidationOnly" => self.rehearsed.into(),
+            "targetScheduleId" if takes(ask.action) => Value::Null,
+            "targetScheduleId" => r.schedule.unwrap_or(ask.request.0).into(),
+            "justification" => ask.reason.as_ref().map(Personal::shown).into(),
+            "createdBy" => made_by(ask.by),
+            "scheduleInfo" if takes(ask.action) => Value::Null,
+            "scheduleInfo" => {
+                let start = if r.status == Status::PendingApproval { ask.start } else { r.starts.or(ask.start) };
+                targets::asked(start, ask.expiration)
+            }
+            "ticketInfo" => ticket(ask.ticket.as_ref()),
+            other => targets::property(ask.subject, ask.target, other),
         }
     }
 
@@ -201,6 +183,32 @@ impl Row for RequestRow<'_> {
             _ => targets::link(moment, r.ask.subject, r.ask.target, name),
         }
     }
+}
+
+/// `createdBy`, as its JSON.
+fn made_by(by: Option<PrincipalId>) -> Value<'static> {
+    let mut out = br#"{"application":null,"device":null,"user":"#.to_vec();
+    match by {
+        None => out.extend_from_slice(b"null"),
+        Some(by) => {
+            out.extend_from_slice(br#"{"displayName":null,"id":"#);
+            Value::from(by).write(&mut out);
+            out.push(b'}');
+        }
+    }
+    out.push(b'}');
+    Value::written(out)
+}
+
+/// `ticketInfo`, as its JSON.
+fn ticket(ticket: Option<&Ticket>) -> Value<'static> {
+    let part = |of: fn(&Ticket) -> Option<&Personal>| Value::from(ticket.and_then(of).map(Personal::shown));
+    let mut out = br#"{"ticketNumber":"#.to_vec();
+    part(|t| t.number.as_ref()).write(&mut out);
+    out.extend_from_slice(br#","ticketSystem":"#);
+    part(|t| t.system.as_ref()).write(&mut out);
+    out.push(b'}');
+    Value::written(out)
 }
 
 /// With this annotation a `selfExtend` is about the caller's running activation.

@@ -122,7 +122,7 @@ impl Row for EligibilityRow<'_> {
             "modifiedDateTime" => e.changed.into(),
             "status" => "Provisioned".into(),
             "memberType" => member_type(e.principal, self.seen_by),
-            "scheduleInfo" => targets::window(e.starts, e.ends).into(),
+            "scheduleInfo" => targets::window(e.starts, e.ends),
             other => targets::property(e.principal, e.target, other),
         }
     }
@@ -150,7 +150,7 @@ impl Row for AssignmentRow<'_> {
             "status" => "Provisioned".into(),
             "assignmentType" => assignment_type(a),
             "memberType" => member_type(a.principal, self.seen_by),
-            "scheduleInfo" => targets::window(a.starts, a.ends).into(),
+            "scheduleInfo" => targets::window(a.starts, a.ends),
             other => targets::property(a.principal, a.target, other),
         }
     }

@@ -5,11 +5,10 @@ use super::directory_objects::{DIRECTORY_OBJECT, Object};
 use super::odata::value::Value;
 use super::odata::{Entity, Link, Linked, Property, Row};
 use super::role_definitions::{ROLE, RoleRow};
-use serde_json::{Map, Value as Json, json};
 use writ_core::command::Expiration;
 use writ_core::ids::PrincipalId;
 use writ_core::scope::{Scope, Target};
-use writ_core::time::Time;
+use writ_core::time::{Span, Time};
 
 /// What an app scope would lead to; Writ has none, and the link is always null.
 pub static APP_SCOPE: Entity = Entity {
@@ -89,28 +88,31 @@ pub fn link<'a>(moment: &'a Moment, principal: PrincipalId, target: Target, name
 }
 
 /// `scheduleInfo` of something asked for: the expiration as it was asked.
-pub fn asked(start: Option<Time>, expiration: Expiration) -> Json {
-    let (kind, end, duration) = match expiration {
-        Expiration::Never => ("noExpiration", Json::Null, Json::Null),
-        Expiration::At(end) => ("afterDateTime", json!(end), Json::Null),
-        Expiration::For(span) => ("afterDuration", Json::Null, json!(span)),
-        Expiration::Unspecified => ("notSpecified", Json::Null, Json::Null),
-    };
-    schedule(start, kind, end, duration)
-}
-
-/// `scheduleInfo` of something that is there.
-pub fn window(starts: Time, ends: Option<Time>) -> Json {
-    match ends {
-        None => schedule(Some(starts), "noExpiration", Json::Null, Json::Null),
-        Some(end) => schedule(Some(starts), "afterDateTime", json!(end), Json::Null),
+pub fn asked(start: Option<Time>, expiration: Expiration) -> Value<'static> {
+    match expiration {
+        Expiration::Never => schedule(start, "noExpiration", None, None),
+        Expiration::At(end) => schedule(start, "afterDateTime", Some(end), None),
+        Expiration::For(span) => schedule(start, "afterDuration", None, Some(span)),
+        Expiration::Unspecified => schedule(start, "notSpecified", None, None),
     }
 }
 
-fn schedule(start: Option<Time>, kind: &str, end: Json, duration: Json) -> Json {
-    let mut expiration = Map::new();
-    expiration.insert("type".into(), json!(kind));
-    expiration.insert("endDateTime".into(), end);
-    expiration.insert("duration".into(), duration);
-    json!({"startDateTime": start, "recurrence": null, "expiration": expiration})
+/// `scheduleInfo` of something that is there.
+pub fn window(starts: Time, ends: Option<Time>) -> Value<'static> {
+    let kind = if ends.is_some() { "afterDateTime" } else { "noExpiration" };
+    schedule(Some(starts), kind, ends, None)
+}
+
+fn schedule(start: Option<Time>, kind: &'static str, end: Option<Time>, duration: Option<Span>) -> Value<'static> {
+    let mut out = Vec::with_capacity(192);
+    out.extend_from_slice(br#"{"expiration":{"duration":"#);
+    Value::from(duration).write(&mut out);
+    out.extend_from_slice(br#","endDateTime":"#);
+    Value::from(end).write(&mut out);
+    out.extend_from_slice(br#","type":"#);
+    Value::from(kind).write(&mut out);
+    out.extend_from_slice(br#"},"recurrence":null,"startDateTime":"#);
+    Value::from(start).write(&mut out);
+    out.push(b'}');
+    Value::written(out)
 }

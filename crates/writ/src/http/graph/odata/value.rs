@@ -7,6 +7,7 @@ use super::Kind;
 use serde_json::Value as Json;
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::io::Write as _;
 use uuid::Uuid;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId, UnitId};
 use writ_core::scope::Scope;
@@ -31,8 +32,8 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     /// Anything else: objects, lists.
     Json(Json),
-    /// The same, when it is always the same: its JSON as it is written.
-    Raw(&'static str),
+    /// The same, as the bytes of its JSON.
+    Raw(Cow<'a, [u8]>),
 }
 
 macro_rules! from {
@@ -76,6 +77,18 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     }
 }
 
+impl Value<'static> {
+    /// What is always the same, as its JSON.
+    pub const fn always(json: &'static str) -> Self {
+        Value::Raw(Cow::Borrowed(json.as_bytes()))
+    }
+
+    /// What was written as JSON already.
+    pub const fn written(json: Vec<u8>) -> Self {
+        Value::Raw(Cow::Owned(json))
+    }
+}
+
 impl Value<'_> {
     /// Whether there is none.
     pub fn is_null(&self) -> bool {
@@ -93,7 +106,7 @@ impl Value<'_> {
             Value::Guid(id) => Json::String(id.to_string()),
             Value::Text(text) => Json::String(text.into_owned()),
             Value::Json(json) => json,
-            Value::Raw(text) => serde_json::from_str(text).unwrap_or_default(),
+            Value::Raw(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
         }
     }
 
@@ -119,13 +132,19 @@ impl Value<'_> {
             }
             Value::Text(text) => write_text(text, out),
             // Neither has anything in it that JSON escapes.
-            Value::Time(t) => out.extend_from_slice(format!("\"{t}\"").as_bytes()),
-            Value::Span(s) => out.extend_from_slice(format!("\"{s}\"").as_bytes()),
-            Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
-            Value::Json(json) => out.extend_from_slice(json.to_string().as_bytes()),
-            Value::Raw(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Time(t) => told(format_args!("\"{t}\""), out),
+            Value::Span(s) => told(format_args!("\"{s}\""), out),
+            Value::Int(n) => told(format_args!("{n}"), out),
+            Value::Json(json) => told(format_args!("{json}"), out),
+            Value::Raw(bytes) => out.extend_from_slice(bytes),
         }
     }
+}
+
+/// Writes what can be shown as it is shown.
+fn told(what: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    let _ = out.write_fmt(what);
 }
 
 /// Writes a text as JSON.
@@ -135,7 +154,7 @@ pub fn write_text(text: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
     } else {
-        out.extend_from_slice(Json::from(text).to_string().as_bytes());
+        told(format_args!("{}", Json::from(text)), out);
     }
 }
 
@@ -180,7 +199,7 @@ impl Key {
             (Kind::Text, Value::Text(text)) => Key::Text(text.to_lowercase()),
             (_, Value::Text(text)) => Key::Text(text.clone().into_owned()),
             (kind, Value::Json(json)) => Key::read(kind, json),
-            (kind, Value::Raw(text)) => Key::read(kind, &serde_json::from_str(text).unwrap_or_default()),
+            (kind, Value::Raw(bytes)) => Key::read(kind, &serde_json::from_slice(bytes).unwrap_or_default()),
         }
     }
 
@@ -279,7 +298,7 @@ mod tests {
             "a \"quoted\"\n\u{1}text".into(),
             "plain é".into(),
             Json::from(vec![1, 2]).into(),
-            Value::Raw(r#"{"a":["b"]}"#),
+            Value::always(r#"{"a":["b"]}"#),
             Scope::Tenant.into(),
             Scope::Object(id).into(),
         ] {

@@ -23,7 +23,10 @@ fn rows(of: &BTreeMap<String, i64>) -> Vec<Thing> {
 
 fn ask(of: &BTreeMap<String, i64>, raw: &str, shape: &Shape, who: u128, url: &str) -> Result<Page, Problem> {
     let query = Query::parse(raw, &THING, Of::Many)?;
-    page(rows(of).into_iter(), &query, shape, &key(), &Place { caller: caller(who), url, raw })
+    let place = Place::of(&key(), caller(who), url, raw)?;
+    let at = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
+    let after = at.as_deref().map(|at| fitting(at, &query, shape)).transpose()?;
+    page(rows(of).into_iter(), &query, shape, after, || Ok(&place))
 }
 
 /// The rows of a page.
