@@ -243,7 +243,14 @@ pub enum Command {
     /// Takes it out.
     RemoveFromUnit { unit: UnitId, object: Uuid },
     /// Defines a custom role.
-    CreateRole { role: RoleId, name: String, description: String, actions: Vec<String>, enabled: bool },
+    CreateRole {
+        role: RoleId,
+        name: String,
+        description: String,
+        actions: Vec<String>,
+        enabled: bool,
+        version: Option<String>,
+    },
     /// Changes a custom role.
     UpdateRole {
         role: RoleId,
@@ -251,6 +258,7 @@ pub enum Command {
         description: Option<String>,
         actions: Option<Vec<String>>,
         enabled: Option<bool>,
+        version: Option<String>,
     },
     /// Deletes a custom role and ends what was held of it.
     DeleteRole { role: RoleId },

@@ -59,6 +59,9 @@ pub struct Role {
     pub actions: Vec<String>,
     /// Roles it inherits from.
     pub inherits: Vec<RoleId>,
+    /// What its author calls this version of a custom role; tools that define roles as code compare it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// What it allows in Writ itself, worked out from the actions.
     #[serde(skip)]
     pub duties: Duties,
@@ -275,6 +278,7 @@ pub fn built_in() -> Vec<Arc<Role>> {
                 marked_privileged: d.is_privileged,
                 actions,
                 inherits: d.inherits_permissions_from.into_iter().map(RoleId).collect(),
+                version: None,
             })
         })
         .collect()

@@ -101,6 +101,7 @@ fn role() -> Role {
         marked_privileged: false,
         actions: vec!["microsoft.directory/devices/standard/read".into()],
         inherits: vec![RoleId::from_u128(0x102)],
+        version: Some("1.1".into()),
         duties: Duties::NONE,
     }
 }

@@ -29,6 +29,11 @@ fn actions_ok(actions: &[String]) -> Result<(), Refusal> {
     }
 }
 
+fn version_ok(version: Option<&str>) -> Result<(), Refusal> {
+    version.map_or(Ok(()), |version| short("version", version))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one argument per field of the command")]
 pub(super) fn define(
     state: &State,
     cx: &Context,
@@ -37,9 +42,11 @@ pub(super) fn define(
     description: &str,
     actions: &[String],
     enabled: bool,
+    version: Option<&str>,
 ) -> Judged {
     short("displayName", name)?;
     long("description", Some(description))?;
+    version_ok(version)?;
     actions_ok(actions)?;
     cx.with_duty(state, Duty::DefineRoles)?;
     if id.0.is_nil() {
@@ -63,6 +70,7 @@ pub(super) fn define(
         duties: crate::role::Duties::of(actions),
         actions: actions.to_vec(),
         inherits: Vec::new(),
+        version: version.map(Into::into),
     };
     let rules = state.settings.as_ref().map_or(crate::rules::RuleChoice::Tiers, |s| s.rules);
     Ok((vec![Event::RoleDefined { role, rules }], Answer::Made(id.0)))
@@ -78,6 +86,7 @@ fn custom(state: &State, id: RoleId) -> Result<&Role, Refusal> {
     Ok(role)
 }
 
+#[expect(clippy::too_many_arguments, reason = "one argument per field of the command")]
 pub(super) fn change(
     state: &State,
     cx: &Context,
@@ -86,6 +95,7 @@ pub(super) fn change(
     description: Option<&str>,
     actions: Option<&[String]>,
     enabled: Option<bool>,
+    version: Option<&str>,
 ) -> Judged {
     let old = custom(state, id)?;
     if let Some(name) = name {
@@ -95,6 +105,7 @@ pub(super) fn change(
         }
     }
     long("description", description)?;
+    version_ok(version)?;
     actions_ok(actions.unwrap_or(&[]))?;
     let by = cx.with_duty(state, Duty::DefineRoles)?;
     let mut role = old.clone();
@@ -120,6 +131,9 @@ pub(super) fn change(
         }
     }
     role.enabled = enabled.unwrap_or(role.enabled);
+    if let Some(version) = version {
+        role.version = Some(version.into());
+    }
     let ends = old.enabled && !role.enabled;
     let mut events = vec![Event::RoleChanged { role }];
     if ends {

@@ -104,6 +104,7 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
             "microsoft.directory/administrativeUnits/allProperties/allTasks".into(),
         ],
         enabled: true,
+        version: None,
     };
     s.by("dana", define).expect("defined");
     assign(&mut s, "ana-adm", "Caretaker");
@@ -123,6 +124,7 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
         description: None,
         actions: Some(vec!["microsoft.directory/roleDefinitions/create".into(), more.into()]),
         enabled: None,
+        version: None,
     };
     let wider = widen("microsoft.directory/users/delete");
     assert!(matches!(s.by("ana-adm", wider), Err(Refusal::Climb { .. })), "her own role, whichever account holds it");
@@ -136,6 +138,7 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
             description: "".into(),
             actions: vec!["microsoft.directory/groups/standard/read".into()],
             enabled: true,
+            version: None,
         },
     )
     .expect("defined");
@@ -145,6 +148,7 @@ fn nobody_widens_a_role_or_a_unit_that_any_of_their_accounts_gains_by() {
         description: None,
         actions: Some(vec!["microsoft.directory/groups/standard/read".into(), action.into()]),
         enabled: None,
+        version: None,
     };
     let powerful = more("microsoft.directory/roleAssignments/create");
     assert!(matches!(s.by("ana-adm", powerful.clone()), Err(Refusal::NotAllowed { .. })));

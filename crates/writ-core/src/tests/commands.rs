@@ -228,6 +228,7 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
                 description: "".into(),
                 actions: vec!["microsoft.directory/groups/standard/read".into()],
                 enabled: !step.which.is_multiple_of(5),
+                version: None,
             },
         ),
         18 => (
@@ -238,6 +239,7 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
                 description: None,
                 actions: step.whom.is_multiple_of(2).then(|| vec!["microsoft.directory/users/create".into()]),
                 enabled: Some(!step.which.is_multiple_of(3)),
+                version: None,
             },
         ),
         19 => (admin, Command::DeleteRole { role: CUSTOM }),

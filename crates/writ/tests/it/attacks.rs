@@ -53,7 +53,7 @@ async fn bodies_that_make_no_sense_are_refused_by_the_name_of_what_is_wrong() {
         ("justification", json!(7), "justification"),
         ("justification", json!(huge), "justification"),
         ("justification", json!("nul \u{0} inside"), "justification"),
-        ("isValidationOnly", json!("true"), "isValidationOnly"),
+        ("isValidationOnly", json!("yes"), "isValidationOnly"),
         ("ticketInfo", json!("INC-1"), "ticketInfo"),
         ("ticketInfo.ticketNumber", json!(417), "ticketInfo/ticketNumber"),
         ("scheduleInfo", json!([]), "scheduleInfo"),

@@ -58,6 +58,7 @@ async fn populated() -> House {
         description: String::new(),
         actions: vec!["microsoft.directory/users/basic/update".into()],
         enabled: true,
+        version: None,
     };
     assert!(tries(&house, custom).await);
     for n in 0..40u128 {
@@ -93,7 +94,14 @@ async fn populated() -> House {
         let off = Command::UpdateUser { user, name: None, upn: None, enabled: Some(false), person: none };
         assert!(tries(&house, off).await);
     }
-    let off = Command::UpdateRole { role: CUSTOM, name: None, description: None, actions: None, enabled: Some(false) };
+    let off = Command::UpdateRole {
+        role: CUSTOM,
+        name: None,
+        description: None,
+        actions: None,
+        enabled: Some(false),
+        version: None,
+    };
     assert!(tries(&house, off).await);
     house
 }

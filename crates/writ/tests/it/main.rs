@@ -9,6 +9,7 @@ mod batch;
 mod bodies;
 mod callers;
 mod cli;
+mod clients;
 mod delta;
 mod directory;
 mod elevation;

@@ -211,6 +211,7 @@ pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, no
             description: String::new(),
             actions: vec!["microsoft.directory/groups/standard/read".into()],
             enabled: !chance.one_in(8),
+            version: None,
         },
         32 if !cast.roles.is_empty() => match chance.below(4) {
             0 => Command::DeleteRole { role: chance.pick(&cast.roles) },
@@ -220,6 +221,7 @@ pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, no
                 description: None,
                 actions: None,
                 enabled: Some(chance.one_in(2)),
+                version: None,
             },
         },
         33 if cast.hosts.len() < 4 => Command::IssueHostCode {

@@ -133,7 +133,11 @@ fn part(fields: &Fields<'_>) -> Result<Part, Problem> {
     let header = |name: &str| fields.object("headers").ok().flatten().and_then(|h| h.text(name).ok().flatten());
     Ok(Part {
         eventual: header("ConsistencyLevel").is_some_and(|value| eventual(value.as_bytes())),
-        id: fields.required("id")?.to_owned(),
+        // Some clients number their requests; Graph reads that and answers with texts all the same.
+        id: match fields.value("id") {
+            Some(Json::Number(number)) => number.to_string(),
+            _ => fields.required("id")?.to_owned(),
+        },
         method: fields.required("method")?.to_owned(),
         url: fields.required("url")?.to_owned(),
         body,

@@ -119,6 +119,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// true or false, or one of these words as a text: Graph's PIM reads both, and its clients send both.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.value(name) {
+            Some(Json::String(word)) if word.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Json::String(word)) if word.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            _ => self.bool(name),
+        }
+    }
+
     /// A whole number that is not negative.
     pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         match self.value(name) {

@@ -209,6 +209,11 @@ fn charge(app: &App, caller: &Caller, kind: Kind, cost: Cost) -> Charge {
 async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer, Problem> {
     let Incoming { app, caller, ids, version, origin, path, raw, method, body, eventual } = incoming;
     let mut parts = segments(&path)?;
+    // Some clients say whose directory they mean, as Graph lets them: it can only be this one.
+    let tenant = app.engine.state().tenant;
+    if parts.len() > 1 && (parts[0].eq_ignore_ascii_case("myorganization") || parts[0].parse() == Ok(tenant)) {
+        parts.remove(0);
+    }
     let verb = match method {
         Method::GET => Some(Verb::Get),
         Method::POST => Some(Verb::Post),

@@ -7,6 +7,7 @@ use super::directory_objects::{DIRECTORY_OBJECT, Object};
 use super::odata::{Entity, Kind, Link, Linked, Property, Row};
 use crate::engine::fresh_id;
 use crate::http::problem::Problem;
+use crate::http::refused::Part;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -115,6 +116,9 @@ pub fn link<'a>(moment: &'a Moment, group: &'a Group, name: &str) -> Linked<'a> 
     }
 }
 
+/// How many members, and how many owners, a PATCH may add, as in Graph.
+const BOUND_MAX: usize = 20;
+
 /// What is offered.
 pub const ROUTES: &[Route] = &[
     Route::get("groups", list),
@@ -185,15 +189,28 @@ async fn update(ask: &Ask) -> Written {
             "Property 'isAssignableToRole' is read-only: it is fixed when a group is created.",
         ));
     }
-    if fields.has("members@odata.bind") || fields.has("owners@odata.bind") {
-        return Err(Problem::bad_request("Members and owners are added one at a time, with POST …/members/$ref."));
+    let group = named(ask)?;
+    let (name, description) = (fields.text("displayName")?, fields.text("description")?);
+    let members = bound(&fields, "members@odata.bind")?;
+    let owners = bound(&fields, "owners@odata.bind")?;
+    let adding = !members.is_empty() || !owners.is_empty();
+    if members.len().max(owners.len()) > BOUND_MAX {
+        return Err(Problem::bad_request(format!("At most {BOUND_MAX} members or owners can be added at once.")));
     }
-    let command = Command::UpdateGroup {
-        group: named(ask)?,
-        name: fields.text("displayName")?.map(str::to_owned),
-        description: fields.text("description")?.map(str::to_owned),
-    };
-    ask.submit(command).await?;
+    let mut commands = Vec::new();
+    if name.is_some() || description.is_some() || !adding {
+        let (name, description) = (name.map(str::to_owned), description.map(str::to_owned));
+        commands.push(Command::UpdateGroup { group, name, description });
+    }
+    commands.extend(members.into_iter().map(|member| Command::AddMember { group, member }));
+    commands.extend(owners.into_iter().map(|owner| Command::AddOwner { group, owner }));
+    // Each is an entry of its own in the log; one that would be refused is found before the first is made.
+    for command in &commands {
+        ask.rehearse(command, Part::Directory)?;
+    }
+    for command in commands {
+        ask.submit(command).await?;
+    }
     Ok(Answer::Nothing)
 }
 

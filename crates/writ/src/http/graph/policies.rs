@@ -2,6 +2,7 @@
 //! and deleted with the role and can only be edited.
 
 use super::ask::{Answer, Ask, Moment, Route, Written};
+use super::dispatch::Version;
 use super::ids::{self, NotAPolicy};
 use super::odata::filter::{Filter, Literal, Op};
 use super::odata::options::{Of, Query as Options};
@@ -56,6 +57,7 @@ pub(super) struct Policy<'a> {
     moment: &'a Moment,
     role: RoleId,
     kind: &'static str,
+    version: Version,
 }
 
 struct PolicyAssignment<'a>(Policy<'a>);
@@ -71,7 +73,7 @@ impl Policy<'_> {
 
     fn rules(&self) -> Vec<Box<dyn Row + '_>> {
         let Some(rules) = self.moment.state.rules.get(&self.role) else { return Vec::new() };
-        RuleRow::all(self.moment, rules).map(|r| Box::new(r) as Box<dyn Row>).collect()
+        RuleRow::all(self.moment, rules, self.version).map(|r| Box::new(r) as Box<dyn Row>).collect()
     }
 }
 
@@ -177,7 +179,7 @@ fn policies<'a>(ask: &'a Ask, kind: Option<&'static str>, query: &Options) -> Ve
         None => moment.state.rules.keys().copied().collect(),
     };
     let known = roles.into_iter().filter(|role| moment.state.rules.contains_key(role));
-    known.map(|role| Policy { moment, role, kind }).collect()
+    known.map(|role| Policy { moment, role, kind, version: ask.version }).collect()
 }
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
@@ -198,7 +200,7 @@ fn list_assignments(ask: &Ask) -> Result<Answer, Problem> {
 pub(super) fn named<'a>(ask: &'a Ask, id: &str) -> Result<Policy<'a>, Problem> {
     match ids::policy_role(id, ask.moment.state.tenant) {
         Ok((kind, role)) if ask.moment.state.rules.contains_key(&role) => {
-            Ok(Policy { moment: &ask.moment, role, kind })
+            Ok(Policy { moment: &ask.moment, role, kind, version: ask.version })
         }
         Err(NotAPolicy::NoProvider) => Err(no_provider()),
         _ => Err(ask.missing("id")),
@@ -226,7 +228,7 @@ fn rule(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Rules)?;
     let policy = named(ask, ask.at("id"))?;
     let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
-    let row = RuleRow::all(policy.moment, rules).find(|r| r.id().eq_ignore_ascii_case(ask.at("rule")));
+    let row = RuleRow::all(policy.moment, rules, ask.version).find(|r| r.id().eq_ignore_ascii_case(ask.at("rule")));
     let row = row.ok_or_else(|| ask.missing("rule"))?;
     ask.one(&RULE, &format!("policies/roleManagementPolicies('{}')/rules/$entity", policy.id()), &row)
 }
@@ -252,6 +254,6 @@ async fn update(ask: &Ask) -> Written {
     }
     let (role, kind) = (policy.role, policy.kind);
     let (moment, _) = ask.submit_as(Command::ChangeRules { role, changes }, Part::Rules).await?;
-    let policy = Policy { moment: &moment, role, kind };
+    let policy = Policy { moment: &moment, role, kind, version: ask.version };
     ask.one(&POLICY, "policies/roleManagementPolicies/$entity", &policy)
 }

@@ -4,6 +4,7 @@
 
 use super::ask::Moment;
 use super::body::Fields;
+use super::dispatch::Version;
 use super::odata::value::Value;
 use super::odata::{Entity, Kind, Property, Row};
 use crate::http::problem::{Problem, shown};
@@ -102,12 +103,14 @@ pub struct RuleRow<'a> {
     moment: &'a Moment,
     rules: &'a Rules,
     number: usize,
+    /// Graph's versions name an approver differently.
+    version: Version,
 }
 
 impl<'a> RuleRow<'a> {
     /// All of them, in Graph's order.
-    pub fn all(moment: &'a Moment, rules: &'a Rules) -> impl Iterator<Item = RuleRow<'a>> {
-        (0..RULES.len()).map(move |number| RuleRow { moment, rules, number })
+    pub fn all(moment: &'a Moment, rules: &'a Rules, version: Version) -> impl Iterator<Item = RuleRow<'a>> {
+        (0..RULES.len()).map(move |number| RuleRow { moment, rules, number, version })
     }
 
     /// Its id.
@@ -169,16 +172,16 @@ impl<'a> RuleRow<'a> {
     }
 
     fn approver(&self, approver: Approver) -> Json {
-        let name = |id: PrincipalId| self.moment.state.name_of(id);
-        match approver {
-            Approver::User(id) => {
-                json!({"@odata.type": "#microsoft.graph.singleUser", "userId": id, "description": name(id)})
-            }
-            Approver::Group(id) => {
-                json!({"@odata.type": "#microsoft.graph.groupMembers", "groupId": id, "description": name(id)})
-            }
+        let (kind, named, id) = match approver {
+            Approver::User(id) => ("#microsoft.graph.singleUser", "userId", id),
+            Approver::Group(id) => ("#microsoft.graph.groupMembers", "groupId", id),
             // No role's rules name them; a request for more time does.
-            Approver::Administrators => Json::Null,
+            Approver::Administrators => return Json::Null,
+        };
+        let description = self.moment.state.name_of(id);
+        match self.version {
+            Version::V1 => json!({"@odata.type": kind, named: id, "description": description}),
+            Version::Beta => json!({"@odata.type": kind, "isBackup": false, "id": id, "description": description}),
         }
     }
 
@@ -273,7 +276,7 @@ pub fn change_of(id: &str, fields: &Fields<'_>, old: &Rules) -> Result<RuleChang
             true => fields.text("claimValue")?.filter(|c| !c.is_empty()).map(str::to_owned),
             false => was.claim.clone(),
         };
-        Ok(RuleChange::Context(Context { enabled: fields.bool("isEnabled")?.unwrap_or(was.enabled), claim }))
+        Ok(RuleChange::Context(Context { enabled: fields.flag("isEnabled")?.unwrap_or(was.enabled), claim }))
     } else {
         notification(rule, fields, old).map(RuleChange::Notification)
     }
@@ -295,7 +298,7 @@ fn same_target(rule: &str, caller: &str, level: &str, target: &Fields<'_>) -> Re
 
 fn expiration(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules) -> Result<RuleChange, Problem> {
     let span: Option<Span> = fields.span("maximumDuration")?;
-    let required = fields.bool("isExpirationRequired")?;
+    let required = fields.flag("isExpirationRequired")?;
     match side {
         Some((side, was)) => Ok(RuleChange::AdminExpiration {
             side,
@@ -336,7 +339,7 @@ fn enablement(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules
 fn approval(fields: &Fields<'_>, was: &Approval) -> Result<Approval, Problem> {
     let Some(setting) = fields.object("setting")? else { return Ok(was.clone()) };
     setting.one_of("approvalMode", &["SingleStage", "Serial", "Parallel", "NoApproval"])?;
-    let required = setting.bool("isApprovalRequired")?.unwrap_or(was.required);
+    let required = setting.flag("isApprovalRequired")?.unwrap_or(was.required);
     let mut stages: Vec<Stage> = match setting.objects("approvalStages")? {
         None => was.stages.clone(),
         Some(stages) => {
@@ -349,8 +352,8 @@ fn approval(fields: &Fields<'_>, was: &Approval) -> Result<Approval, Problem> {
     }
     Ok(Approval {
         required,
-        required_for_extension: setting.bool("isApprovalRequiredForExtension")?.unwrap_or(was.required_for_extension),
-        asker_reason: setting.bool("isRequestorJustificationRequired")?.unwrap_or(was.asker_reason),
+        required_for_extension: setting.flag("isApprovalRequiredForExtension")?.unwrap_or(was.required_for_extension),
+        asker_reason: setting.flag("isRequestorJustificationRequired")?.unwrap_or(was.asker_reason),
         stages,
     })
 }
@@ -361,9 +364,9 @@ fn stage(fields: &Fields<'_>, was: Option<&Stage>) -> Result<Stage, Problem> {
         let wrong = || Problem::bad_request(format!("The value of '{name}' is too large."));
         fields.number(name)?.map(|n| i32::try_from(n).map_err(|_| wrong())).transpose()
     };
-    stage.reason = fields.bool("isApproverJustificationRequired")?.unwrap_or(stage.reason);
+    stage.reason = fields.flag("isApproverJustificationRequired")?.unwrap_or(stage.reason);
     stage.timeout_days = small("approvalStageTimeOutInDays")?.unwrap_or(stage.timeout_days);
-    stage.escalation = fields.bool("isEscalationEnabled")?.unwrap_or(stage.escalation);
+    stage.escalation = fields.flag("isEscalationEnabled")?.unwrap_or(stage.escalation);
     stage.escalation_minutes = small("escalationTimeInMinutes")?.unwrap_or(stage.escalation_minutes);
     if let Some(approvers) = fields.objects("primaryApprovers")? {
         let mut named = Vec::new();
@@ -410,7 +413,7 @@ fn notification(rule: &str, fields: &Fields<'_>, old: &Rules) -> Result<Notifica
     if let Some(level) = fields.one_of("notificationLevel", &["None", "Critical", "All"])? {
         level.clone_into(&mut new.level);
     }
-    new.default_recipients = fields.bool("isDefaultRecipientsEnabled")?.unwrap_or(new.default_recipients);
+    new.default_recipients = fields.flag("isDefaultRecipientsEnabled")?.unwrap_or(new.default_recipients);
     if let Some(addresses) = fields.texts("notificationRecipients")? {
         // An address belongs to nobody in the directory that could be erased; it is about the nil principal.
         let about = PrincipalId::from_u128(0);

@@ -112,6 +112,7 @@ impl Row for RoleRow<'_> {
             "allowedPrincipalTypes" if role.assignable => "user,servicePrincipal,group".into(),
             "resourceScopes" => Value::always(r#"["/"]"#),
             "version" if role.built_in => "1".into(),
+            "version" => role.version.as_deref().into(),
             "rolePermissions" => permissions(&role.actions),
             _ => Value::Null,
         }
@@ -192,13 +193,16 @@ async fn create(ask: &Ask) -> Written {
     let body = ask.body()?;
     let fields = body.fields();
     // Graph lets the caller choose the template's id; a role's own id is the same here, as for built-in ones.
-    let role = fields.id("templateId")?.unwrap_or_else(|| RoleId(fresh_id()));
+    // Terraform writes an empty one when nobody chose.
+    let chosen = if fields.text("templateId")? == Some("") { None } else { fields.id("templateId")? };
+    let role = chosen.unwrap_or_else(|| RoleId(fresh_id()));
     let command = Command::CreateRole {
         role,
         name: fields.required("displayName")?.to_owned(),
         description: fields.text("description")?.unwrap_or_default().to_owned(),
         actions: actions(&fields)?.unwrap_or_default(),
         enabled: fields.bool("isEnabled")?.unwrap_or(true),
+        version: fields.text("version")?.map(str::to_owned),
     };
     let moment = ask.submit(command).await?;
     let row = RoleRow::of(&moment, role).map(|row| row.in_version(ask.version));
@@ -214,6 +218,7 @@ async fn update(ask: &Ask) -> Written {
         description: fields.text("description")?.map(str::to_owned),
         actions: actions(&fields)?,
         enabled: fields.bool("isEnabled")?,
+        version: fields.text("version")?.map(str::to_owned),
     };
     ask.submit(command).await?;
     Ok(Answer::Nothing)

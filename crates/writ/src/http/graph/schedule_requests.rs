@@ -392,7 +392,7 @@ fn read(fields: &Fields<'_>, sort: Sort) -> Result<(Command, bool), Problem> {
     let principal: PrincipalId = fields.required_id("principalId")?;
     let target = target(fields)?;
     let reason = fields.text("justification")?.map(str::to_owned);
-    let rehearse = fields.bool("isValidationOnly")?.unwrap_or(false);
+    let rehearse = fields.flag("isValidationOnly")?.unwrap_or(false);
     let (start, expiration) = schedule(fields)?;
     let ticket = match fields.object("ticketInfo")? {
         None => TicketGiven::default(),

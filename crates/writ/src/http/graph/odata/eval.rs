@@ -35,6 +35,13 @@ fn test(filter: &Filter, from: From<'_>) -> bool {
         Filter::Like(path, like, text) => {
             at(path, from, |value| value.text().is_some_and(|value| alike(&value, *like, text)))
         }
+        Filter::Is(link, of) => match (from, link) {
+            (From::Row(row), None) => row.entity().name == *of,
+            (From::Row(row), Some(link)) => {
+                matches!(row.link(link), Linked::One(Some(target)) if target.entity().name == *of)
+            }
+            (From::Item(_), _) => false,
+        },
         Filter::Any(path, inner) => at(path, from, |value| match (value, inner) {
             (Value::Json(Json::Array(items)), Some(inner)) => items.iter().any(|i| test(inner, From::Item(i))),
             (Value::Json(Json::Array(items)), None) => !items.is_empty(),

@@ -28,6 +28,8 @@ pub enum Filter {
     In(Path, Vec<Literal>),
     /// A text property begins with, ends with or contains a text (already in lower case).
     Like(Path, Like, String),
+    /// The row, or what a link of it leads to, is of the type with this name: `isof`.
+    Is(Option<&'static str>, &'static str),
     /// At least one item of a list satisfies the condition; without one, the list is not empty.
     Any(Path, Option<Box<Filter>>),
     /// Every item of a list satisfies the condition.

@@ -158,6 +158,8 @@ impl Query {
                     };
                 }
                 "skiptoken" if depth == 0 => query.skiptoken = Some(value),
+                // What PowerShell leaves of a `$filter` in double quotes. It cannot be a misspelt option, and Graph ignores it.
+                "" => continue,
                 "format" if value.to_ascii_lowercase().contains("json") => {}
                 _ => {
                     return Err(Problem::bad_request(format!(

@@ -139,6 +139,11 @@ impl Parser<'_> {
                 Ok(inner)
             });
         }
+        if self.word().is_some_and(|w| w.eq_ignore_ascii_case("isof"))
+            && self.tokens.get(self.next + 1).is_some_and(|t| t.what == What::Open)
+        {
+            return self.is_of();
+        }
         let like = match self.word().map(str::to_ascii_lowercase).as_deref() {
             Some("startswith") => Some(Like::Starts),
             Some("endswith") => Some(Like::Ends),
@@ -178,6 +183,27 @@ impl Parser<'_> {
             return self.wrong();
         }
         Ok(filter)
+    }
+
+    /// `isof('microsoft.graph.user')` of the row itself, `isof(principal,'microsoft.graph.user')` of what a link leads to.
+    fn is_of(&mut self) -> Result<Filter, Problem> {
+        self.next += 2;
+        let (mut link, mut among) = (None, self.entity);
+        if let Some(name) = self.word().map(str::to_owned) {
+            let found = self.entity.link(&name).filter(|l| !l.many && self.item.is_empty());
+            let found = found.ok_or_else(|| unknown(self.entity, &name))?;
+            (link, among) = (Some(found.name), found.to);
+            self.next += 1;
+            self.eat(&What::Comma)?;
+        }
+        let Some(Token { what: What::Text(text), .. }) = self.peek().cloned() else { return self.wrong() };
+        self.next += 1;
+        self.eat(&What::Close)?;
+        let bare = text.strip_prefix("microsoft.graph.").unwrap_or(&text);
+        let found =
+            std::iter::once(among).chain(among.special.iter().copied()).find(|e| e.name.eq_ignore_ascii_case(bare));
+        let of = found.ok_or_else(|| Problem::bad_request(format!("No '{}' can be there.", shown(&text))))?;
+        Ok(Filter::Is(link, of.name))
     }
 
     fn comparison(&mut self) -> Result<Filter, Problem> {
