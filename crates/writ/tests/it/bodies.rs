@@ -106,7 +106,8 @@ async fn bodies_as_clients_write_them_well_or_badly() {
         (json!({"appScopeId": "/"}), invalid),
         (json!({"justification": "x".repeat(5000)}), invalid),
         (json!({"justification": 7}), invalid),
-        (json!({"isValidationOnly": "true"}), invalid),
+        (json!({"isValidationOnly": "true"}), ok),
+        (json!({"isValidationOnly": "yes"}), invalid),
         (json!({"targetScheduleId": NOBODY, "status": "Provisioned", "customData": "x"}), ok),
     ] {
         let mut body = with(gives(days(1)), json!({"isValidationOnly": true}));
@@ -129,8 +130,8 @@ async fn it_is_judged_in_graphs_order_and_each_step_hides_the_ones_after_it() {
     begins("permission", &asked(&narrow, A, body.clone()).await, "403 UnknownError: ");
     begins("shape", &asked(&eve, A, body.clone()).await, "400 InvalidRoleAssignmentRequest: ");
     for (change, wanted) in [
-        (json!({"action": "adminAssign"}), "400 RoleNotFound: "),
-        (json!({"roleDefinitionId": READER}), "400 SubjectNotFound: "),
+        (json!({"action": "adminAssign"}), "404 RoleNotFound: "),
+        (json!({"roleDefinitionId": READER}), "404 SubjectNotFound: "),
         (json!({"principalId": BEN}), "400 InvalidScope: "),
         (json!({"directoryScopeId": "/"}), "403 Authorization_RequestDenied: "),
     ] {
