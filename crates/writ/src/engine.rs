@@ -45,7 +45,7 @@ pub const QUEUE_MAX: usize = 4096;
 pub const BATCH_MAX: usize = 256;
 
 /// How many commands can be asked together.
-pub const TOGETHER_MAX: usize = 20;
+pub const TOGETHER_MAX: usize = 64;
 
 /// How many things that time makes happen share one append at most, so that users wait for milliseconds only.
 pub const DUE_MAX: usize = 500;

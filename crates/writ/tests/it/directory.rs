@@ -477,3 +477,24 @@ async fn a_property_has_an_address_of_its_own() {
         assert!(eve.get(path).await.refused().starts_with("400 "), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_patch_that_adds_to_a_group_adds_all_or_nobody() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    let link = |id: PrincipalId| format!("https://graph.example/v1.0/directoryObjects/{id}");
+    let path = format!("/v1.0/groups/{TEAM}");
+    let members = || async { ids(&dana.get(&format!("{path}/members")).await.list()) };
+    let before = (members().await, house.engine.head());
+    // Carla is no member yet; Eve is.
+    let some = json!({"displayName": "Renamed", "members@odata.bind": [link(CARLA), link(EVE)]});
+    let refused = dana.patch(&path, some).await.refused();
+    assert!(refused.starts_with("400 Request_BadRequest: "), "{refused}");
+    assert!((members().await, house.engine.head()) == before, "nothing of it was made");
+    let all = json!({"displayName": "Renamed", "members@odata.bind": [link(CARLA), link(ANA)], "owners@odata.bind": [link(EVE)]});
+    dana.patch(&path, all).await.is(204);
+    assert_eq!(members().await.len(), before.0.len() + 2);
+    assert_eq!(dana.get(&path).await.is(200)["displayName"], "Renamed");
+    let many = json!({"members@odata.bind": vec![link(BEN); 21]});
+    assert!(dana.patch(&path, many).await.refused().contains("At most 20"));
+}

@@ -109,3 +109,30 @@ async fn approval_by_nobody_in_particular_is_decided_by_those_who_manage_roles()
     dana.patch(&format!("{approvals}/{id}/steps/{id}"), approve).await.is(204);
     assert_eq!(ana.get(&format!("{ASSIGNMENTS}/{id}")).await.is(200)["status"], "Provisioned");
 }
+
+#[tokio::test]
+async fn how_stages_are_decided_is_said_and_never_guessed() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let rule = "Approval_EndUser_Assignment";
+    let path = format!("/v1.0/policies/roleManagementPolicies/DirectoryRole_{TENANT}_{ROOT}/rules/{rule}");
+    let stage = |who| json!({"primaryApprovers": [{"@odata.type": "#microsoft.graph.singleUser", "userId": who}]});
+    let ask = |mode: &str, stages: Vec<Json>| {
+        json!({
+            "id": rule, "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyApprovalRule",
+            "setting": {"isApprovalRequired": true, "approvalMode": mode, "approvalStages": stages},
+        })
+    };
+    let before = dana.get(&path).await.is(200);
+    for (mode, stages, why) in [
+        ("Parallel", vec![stage(CARLA), stage(ANA)], "one after the other"),
+        ("SingleStage", vec![stage(CARLA), stage(ANA)], "several are 'Serial'"),
+        ("NoApproval", vec![stage(CARLA)], "does not go with 'isApprovalRequired' true"),
+    ] {
+        let refused = dana.patch(&path, ask(mode, stages)).await.refused();
+        assert!(refused.starts_with("400 BadRequest: ") && refused.contains(why), "{refused}");
+    }
+    assert_eq!(dana.get(&path).await.is(200), before);
+    set(&dana, rule, ask("Serial", vec![stage(CARLA), stage(ANA)])).await;
+    assert_eq!(dana.get(&path).await.is(200)["setting"]["approvalMode"], "Serial");
+}

@@ -7,7 +7,7 @@ use super::directory_objects::{DIRECTORY_OBJECT, Object};
 use super::odata::{Entity, Kind, Link, Linked, Property, Row};
 use crate::engine::fresh_id;
 use crate::http::problem::Problem;
-use crate::http::refused::Part;
+use crate::http::refused::{Part, problem};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -204,12 +204,10 @@ async fn update(ask: &Ask) -> Written {
     }
     commands.extend(members.into_iter().map(|member| Command::AddMember { group, member }));
     commands.extend(owners.into_iter().map(|owner| Command::AddOwner { group, owner }));
-    // Each is an entry of its own in the log; one that would be refused is found before the first is made.
-    for command in &commands {
-        ask.rehearse(command, Part::Directory)?;
-    }
-    for command in commands {
-        ask.submit(command).await?;
+    // Each is an entry of its own in the log; all are made, or none.
+    let (_, answers) = ask.together(commands, false).await?;
+    if let Some(refusal) = answers.into_iter().find_map(Result::err) {
+        return Err(problem(&refusal, Part::Directory));
     }
     Ok(Answer::Nothing)
 }

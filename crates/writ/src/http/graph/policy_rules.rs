@@ -338,8 +338,11 @@ fn enablement(fields: &Fields<'_>, side: Option<(Side, &AdminSide)>, old: &Rules
 
 fn approval(fields: &Fields<'_>, was: &Approval) -> Result<Approval, Problem> {
     let Some(setting) = fields.object("setting")? else { return Ok(was.clone()) };
-    setting.one_of("approvalMode", &["SingleStage", "Serial", "Parallel", "NoApproval"])?;
-    let required = setting.flag("isApprovalRequired")?.unwrap_or(was.required);
+    let mode = setting.one_of("approvalMode", &["SingleStage", "Serial", "Parallel", "NoApproval"])?;
+    let required = match setting.flag("isApprovalRequired")? {
+        None if mode == Some("NoApproval") => false,
+        said => said.unwrap_or(was.required),
+    };
     let mut stages: Vec<Stage> = match setting.objects("approvalStages")? {
         None => was.stages.clone(),
         Some(stages) => {
@@ -349,6 +352,17 @@ fn approval(fields: &Fields<'_>, was: &Approval) -> Result<Approval, Problem> {
     if required && stages.is_empty() {
         // As in Graph: nobody is named, so those who manage roles decide.
         stages.push(Stage::one_of(Vec::new()));
+    }
+    let contradiction = match mode {
+        Some("NoApproval") if required => "'NoApproval' does not go with 'isApprovalRequired' true.",
+        Some("SingleStage") if stages.len() > 1 => "'SingleStage' has one stage; several are 'Serial'.",
+        Some("Parallel") if stages.len() > 1 => {
+            "'Parallel' is not offered: stages are decided one after the other, which is 'Serial'."
+        }
+        _ => "",
+    };
+    if !contradiction.is_empty() {
+        return Err(Problem::bad_request(format!("approvalMode: {contradiction}")));
     }
     Ok(Approval {
         required,

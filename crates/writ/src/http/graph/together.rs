@@ -7,12 +7,14 @@
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::Fields;
 use super::schedule_requests::{Wish, shown, wish};
-pub use crate::engine::TOGETHER_MAX as REQUESTS_MAX;
 use crate::http::problem::Problem;
 use crate::http::refused::{Part, problem};
 use http::StatusCode;
 use serde_json::json;
 use writ_core::command::Sort;
+
+/// How many requests may be asked together.
+pub const REQUESTS_MAX: usize = 20;
 
 /// What is offered.
 pub const ROUTES: &[Route] = &[
