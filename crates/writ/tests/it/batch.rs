@@ -56,7 +56,15 @@ async fn a_batch_holds_no_batch_and_no_more_than_twenty() {
     let house = House::new().await;
     let dana = house.signed_in(DANA).await;
     let inner = json!({"requests": [{"id": "1", "method": "GET", "url": "/me"}]});
-    for url in ["/$batch", "$batch", "/v1.0/$batch", "https://x.example/v1.0/$batch", "/%24batch", "//$BATCH/"] {
+    for url in [
+        "/$batch",
+        "$batch",
+        "/v1.0/$batch",
+        "http://localhost/v1.0/$batch",
+        "/%24batch",
+        "//$BATCH/",
+        "/myorganization/$batch",
+    ] {
         let batch = json!({"requests": [{"id": "1", "method": "POST", "url": url, "body": inner}]});
         assert_eq!(statuses(&dana.post("/v1.0/$batch", batch).await.is(200)), [400], "{url}");
     }
@@ -92,4 +100,101 @@ async fn a_batch_whose_answers_grow_too_large_leaves_the_rest_unasked() {
     let told = statuses(&answer.is(200));
     assert_eq!((told[0], told[18], told[19]), (200, 413, 413), "{told:?}");
     assert_eq!(house.engine.head(), head, "what is not answered is not done");
+}
+
+/// What a batch with one request answers to it.
+async fn alone(client: &crate::house::Client, request: Json) -> Json {
+    client.post("/v1.0/$batch", json!({"requests": [request]})).await.is(200)["responses"][0].clone()
+}
+
+#[tokio::test]
+async fn a_url_is_absolute_here_rooted_at_the_version_or_relative_and_never_leads_elsewhere() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    for (url, status) in [
+        ("/me", 200),
+        ("me", 200),
+        ("/v1.0/me", 200),
+        ("v1.0/me?$select=id", 200),
+        ("http://localhost/v1.0/me", 200),
+        ("HTTP://LOCALHOST:80/v1.0/me", 200),
+        ("/users?$filter=displayName eq 'Eve'", 200),
+        ("/users?%24filter=displayName%20eq%20%27Eve%27", 200),
+        ("https://graph.microsoft.com/v1.0/me", 400),
+        ("http://localhost.example/v1.0/me", 400),
+        ("http://localhost@evil.example/v1.0/me", 400),
+        ("http://evil.example:80@localhost/v1.0/me", 400),
+        ("http://localhost:8080/v1.0/me", 400),
+        ("file://localhost/v1.0/me", 400),
+        ("http://localhost", 400),
+        ("//evil.example/v1.0/me", 400),
+        ("/../v1.0/me", 400),
+        ("/beta/me", 400),
+        ("?$top=1", 400),
+    ] {
+        let told = alone(&dana, json!({"id": "1", "method": "GET", "url": url})).await;
+        assert_eq!(told["status"], status, "{url}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn what_depends_on_a_failure_is_not_asked_and_ids_are_texts_whatever_their_case() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let get = |id: Json, url: &str, after: &[&str]| json!({"id": id, "method": "GET", "url": url, "dependsOn": after});
+    let batch = json!({"requests": [
+        get(json!("A"), "/nothing", &[]), get(json!(2), "/me", &["a"]), get(json!("c"), "/me", &["2"]),
+        get(json!("d"), "/me", &[]), get(json!("e"), "/me", &["D"]), get(json!("f"), "/me", &["d", "A"]),
+    ]});
+    let told = dana.post("/v1.0/$batch", batch).await.is(200);
+    assert_eq!(statuses(&told), [400, 424, 424, 200, 200, 424]);
+    assert_eq!(told["responses"][1]["id"], "2");
+    for (requests, says) in [
+        (json!([get(json!("a"), "/me", &[]), get(json!("A"), "/me", &[])]), "has to be unique in a batch"),
+        (json!([get(json!("a"), "/me", &["nobody"])]), "Invalid dependency for request Id 'a'"),
+        (
+            json!([get(json!("a"), "/me", &["b"]), get(json!("b"), "/me", &["a"])]),
+            "Invalid dependency for request Id 'a'",
+        ),
+        (json!((0..21).map(|n| get(json!(n), "/me", &[])).collect::<Vec<_>>()), "exceeds the limit"),
+    ] {
+        let said = dana.post("/v1.0/$batch", json!({"requests": requests})).await.refused();
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_json_or_a_text_of_it_and_headers_mean_what_they_mean_alone() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let group = json!({"displayName": "In a batch?"});
+    let post = |body: Json, headers: Json| json!({"id": "1", "method": "POST", "url": "/groups", "body": body, "headers": headers});
+    let typed = || json!({"Content-Type": "application/json"});
+    for (body, headers, status) in [
+        (group.clone(), typed(), 201),
+        (group.clone(), json!({}), 201),
+        (json!(group.to_string()), typed(), 201),
+        (json!(STANDARD.encode(group.to_string())), typed(), 201),
+        (json!(URL_SAFE_NO_PAD.encode(group.to_string())), typed(), 201),
+        (group.clone(), json!({"content-type": "text/plain"}), 400),
+        (group.clone(), json!({"Accept": "text/xml"}), 406),
+        (json!([group]), typed(), 400),
+        (json!(7), typed(), 400),
+        (json!("no JSON"), typed(), 400),
+        (Json::Null, typed(), 400),
+    ] {
+        let told = alone(&dana, post(body.clone(), headers)).await;
+        assert_eq!(told["status"], status, "{body}: {told}");
+    }
+    let count = |headers: Json| json!({"id": "1", "method": "GET", "url": "/users/$count", "headers": headers});
+    assert_eq!(alone(&dana, count(json!({}))).await["status"], 400);
+    let told = alone(&dana, count(json!({"ConsistencyLevel": "eventual", "Accept": "text/plain"}))).await;
+    assert!(told["body"].is_u64() && told["headers"]["Content-Type"] == "text/plain", "{told}");
+    // Who asks is who sent the batch, whatever a request in it says.
+    let eve = house.signed_in(EVE).await;
+    let as_dana =
+        json!({"id": "1", "method": "GET", "url": "/me", "headers": {"Authorization": "Bearer x", "Host": "y"}});
+    assert_eq!(alone(&eve, as_dana).await["body"]["id"], EVE.to_string());
 }

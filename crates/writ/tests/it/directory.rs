@@ -426,6 +426,45 @@ async fn what_nothing_is_kept_of_is_empty_and_never_left_out_unsaid() {
 }
 
 #[tokio::test]
+async fn whatever_the_directory_shows_is_found_by_its_id() {
+    let house = nested().await;
+    let dana = house.signed_in(DANA).await;
+    let by = async |body: Json| dana.post("/v1.0/directoryObjects/getByIds", body).await;
+    let all = json!([EVE, TEAM, ROBOT, FINANCE, ROOT, APP, COMMAND_LINE.app, "00000000-0000-0000-0000-00000000dead"]);
+    let found = by(json!({"ids": all})).await.list();
+    let kinds: Vec<&str> = found.iter().filter_map(|row| row["@odata.type"].as_str()).collect();
+    assert_eq!(ids(&found), sorted(&[&EVE, &TEAM, &ROBOT, &FINANCE, &ROOT, &APP, &COMMAND_LINE.app]));
+    for kind in ["user", "group", "servicePrincipal", "administrativeUnit", "directoryRole", "application"] {
+        assert!(kinds.contains(&format!("#microsoft.graph.{kind}").as_str()), "{kind}: {kinds:?}");
+    }
+    for row in &found {
+        let one = dana.get(&format!("/v1.0/directoryObjects/{}", row["id"].as_str().expect("an id"))).await.is(200);
+        assert_eq!((&one["id"], &one["@odata.type"]), (&row["id"], &row["@odata.type"]));
+    }
+    for (types, wanted) in [
+        (json!(["USER"]), sorted(&[&EVE])),
+        (json!(["group", "directoryRole"]), sorted(&[&TEAM, &ROOT])),
+        (json!(["device", "orgContact"]), vec![]),
+        (json!(["directoryObject"]), ids(&found)),
+    ] {
+        assert_eq!(ids(&by(json!({"ids": all, "types": types})).await.list()), wanted, "{types}");
+    }
+    let many: Vec<String> = (0..1001).map(|n| PrincipalId::from_u128(n).to_string()).collect();
+    for (body, says) in [
+        (json!({"ids": [EVE], "types": ["usr"]}), "Invalid resource type 'usr'"),
+        (json!({"ids": ["eve"]}), "Invalid value specified for property 'ids' of resource 'DirectoryObject'."),
+        (json!({"ids": many}), "At most 1000 ids"),
+        (json!({"types": ["user"]}), "A value is required for property 'ids'."),
+        (json!({"ids": EVE}), "it needs a list"),
+    ] {
+        let said = by(body).await.refused();
+        assert!(said.starts_with("400 ") && said.contains(says), "{said}");
+    }
+    let unreadable = dana.post("/v1.0/me/checkMemberGroups", json!({"groupIds": ["security"]})).await.refused();
+    assert!(unreadable.contains("Invalid value specified for property 'groupIds'"), "{unreadable}");
+}
+
+#[tokio::test]
 async fn what_is_deleted_lies_in_no_bin() {
     let house = nested().await;
     let dana = house.signed_in(DANA).await;

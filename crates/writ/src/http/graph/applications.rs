@@ -71,6 +71,16 @@ enum Application<'a> {
     Program(&'a Principal, Uuid),
 }
 
+impl Application<'_> {
+    /// Its own id, which is its application id here.
+    fn id(&self) -> Uuid {
+        match self {
+            Application::Client(c) => c.app,
+            Application::Program(_, app) => *app,
+        }
+    }
+}
+
 impl Row for Application<'_> {
     fn entity(&self) -> &'static Entity {
         &APPLICATION
@@ -97,12 +107,17 @@ pub const ROUTES: &[Route] =
 
 fn all(moment: &Moment) -> impl Iterator<Item = Application<'_>> {
     let clients = [&PAGES, &COMMAND_LINE].into_iter().chain(&KNOWN).map(Application::Client);
-    let program = |p: &'_ Arc<Principal>| match &p.kind {
+    let programs = moment.state.names.programs.after("", None).filter_map(|id| moment.state.principals.get(&id));
+    let program = |p: &Arc<Principal>| match &p.kind {
         directory::Kind::Service(service) => Some(service.app),
         _ => None,
     };
-    let programs = moment.state.principals.values();
     clients.chain(programs.filter_map(move |p| program(p).map(|app| Application::Program(p, app))))
+}
+
+/// The applications with these ids, which are sorted.
+pub fn among<'a>(moment: &'a Moment, ids: &'a [Uuid]) -> impl Iterator<Item = Box<dyn Row + 'a>> {
+    all(moment).filter(|a| ids.binary_search(&a.id()).is_ok()).map(|a| Box::new(a) as Box<dyn Row>)
 }
 
 fn list(ask: &Ask) -> Result<Answer, Problem> {
@@ -115,10 +130,6 @@ fn one(ask: &Ask) -> Result<Answer, Problem> {
     // An application's own id is its application id here.
     let name = if ask.at("id").is_empty() { "appId" } else { "id" };
     let id: Uuid = ask.id_at(name)?;
-    let is = |a: &Application<'_>| match a {
-        Application::Client(c) => c.app == id,
-        Application::Program(_, app) => *app == id,
-    };
-    let found = all(&ask.moment).find(is).ok_or_else(|| ask.missing(name))?;
+    let found = all(&ask.moment).find(|a| a.id() == id).ok_or_else(|| ask.missing(name))?;
     ask.one(&APPLICATION, "applications/$entity", &found)
 }

@@ -96,6 +96,8 @@ pub struct Ask {
     pub version: Version,
     /// Scheme and host as the caller knows them.
     pub origin: String,
+    /// The host that the caller named.
+    pub host: String,
     /// Where the caller stands in a list.
     pub page: Standing,
 }

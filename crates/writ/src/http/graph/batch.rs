@@ -1,15 +1,22 @@
 //! `$batch`: up to twenty requests in one, each answered as if it had come alone.
 //! Every one passes the same doors with the same caller; none sees more than it would alone.
 //!
-//! Always: a batch never contains a batch; once its answers are as large as [`ANSWERS_MAX`], nothing more is asked, and
+//! Always: a batch never contains a batch, and nothing in it is sent anywhere else: a URL of another server is refused;
+//! once its answers are as large as [`ANSWERS_MAX`], nothing more is asked, and
 //! what was not asked says so.
 
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::{Fields, JsonBody};
 use super::dispatch::{Answered, Incoming, again, answer, eventual};
+use super::negotiation;
 use super::route::segments;
 use crate::http::problem::{Problem, shown};
 use axum::body::Bytes;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
@@ -28,7 +35,7 @@ struct Part {
     method: String,
     url: String,
     body: Bytes,
-    eventual: bool,
+    headers: HeaderMap,
     after: Vec<String>,
 }
 
@@ -39,8 +46,8 @@ async fn run(ask: &Ask) -> Written {
     let mut responses = Vec::new();
     let mut size = 0;
     for part in parts {
-        let failed =
-            part.after.iter().any(|id| !statuses.iter().any(|(i, s)| i.eq_ignore_ascii_case(id) && s.is_success()));
+        let well = |id: &String| statuses.iter().any(|(i, s)| i.eq_ignore_ascii_case(id) && s.is_success());
+        let failed = !part.after.iter().all(well);
         let result = if failed {
             let why = "A request that this one depends on was not answered with success.";
             Answered {
@@ -54,7 +61,8 @@ async fn run(ask: &Ask) -> Written {
         } else {
             one(ask, &part).await.unwrap_or_else(|problem| Answered { told: Vec::new(), result: Err(problem) })
         };
-        let mut headers = json!({"Content-Type": "application/json", "Cache-Control": "no-store"});
+        let kind = if matches!(result.result, Ok(Answer::Count(_))) { "text/plain" } else { "application/json" };
+        let mut headers = json!({"Content-Type": kind, "Cache-Control": "no-store"});
         for (name, value) in result.told {
             headers[name] = json!(value);
         }
@@ -109,7 +117,7 @@ fn read(body: &JsonBody) -> Result<Vec<Part>, Problem> {
         }
         if let Some(later) = part.after.iter().find(|id| !parts.iter().any(|p| p.id.eq_ignore_ascii_case(id))) {
             return Err(Problem::bad_request(format!(
-                "Request '{}' depends on '{}', which does not come before it.",
+                "Invalid dependency for request Id '{}': it depends on '{}', which does not come before it.",
                 shown(&part.id),
                 shown(later)
             )));
@@ -125,30 +133,84 @@ fn part(fields: &Fields<'_>) -> Result<Part, Problem> {
         Some(after) => after,
         None => fields.texts("depends_on")?.unwrap_or_default(),
     };
-    let body = match fields.value("body") {
-        None => Bytes::new(),
-        Some(body @ Json::Object(_)) => Bytes::from(body.to_string()),
-        Some(_) => return Err(Problem::bad_request("A body in a batch must be one JSON object.")),
+    // Some clients number their requests; Graph reads that and answers with texts all the same.
+    let id = match fields.value("id") {
+        Some(Json::Number(id)) => id.to_string(),
+        _ => fields.required("id")?.to_owned(),
     };
-    let header = |name: &str| fields.object("headers").ok().flatten().and_then(|h| h.text(name).ok().flatten());
     Ok(Part {
-        eventual: header("ConsistencyLevel").is_some_and(|value| eventual(value.as_bytes())),
-        // Some clients number their requests; Graph reads that and answers with texts all the same.
-        id: match fields.value("id") {
-            Some(Json::Number(number)) => number.to_string(),
-            _ => fields.required("id")?.to_owned(),
-        },
+        id,
         method: fields.required("method")?.to_owned(),
         url: fields.required("url")?.to_owned(),
-        body,
+        body: fields.value("body").map(bytes_of).unwrap_or_default(),
+        headers: headers_of(fields)?,
         after: after.into_iter().map(str::to_owned).collect(),
     })
 }
 
+/// Base64 of either alphabet, with or without its padding.
+const EITHER: [GeneralPurpose; 2] = [
+    GeneralPurpose::new(&base64::alphabet::STANDARD, PADDING),
+    GeneralPurpose::new(&base64::alphabet::URL_SAFE, PADDING),
+];
+const PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// A body as it would have come alone: JSON as it stands, or a text that is JSON or the base64 of it.
+fn bytes_of(body: &Json) -> Bytes {
+    match body {
+        Json::String(text) => {
+            let decoded = EITHER.iter().find_map(|form| form.decode(text.trim()).ok());
+            decoded.map_or_else(|| Bytes::copy_from_slice(text.as_bytes()), Bytes::from)
+        }
+        json => Bytes::from(json.to_string()),
+    }
+}
+
+/// The headers of a request that make a difference to its answer. Who asks is never among them: that is the batch's.
+fn headers_of(fields: &Fields<'_>) -> Result<HeaderMap, Problem> {
+    let mut found = HeaderMap::new();
+    let Some(given) = fields.object("headers")? else { return Ok(found) };
+    for name in [ACCEPT, CONTENT_TYPE, CONSISTENCY] {
+        if let Some(text) = given.text(name.as_str())? {
+            let value = HeaderValue::from_str(text)
+                .map_err(|_| Problem::bad_request(format!("The header '{name}' of a request is no header.")))?;
+            found.insert(name, value);
+        }
+    }
+    Ok(found)
+}
+
+const CONSISTENCY: HeaderName = HeaderName::from_static("consistencylevel");
+
+/// Whether a URL's host is this server, as the caller named it or as it is known.
+fn is_here(ask: &Ask, url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let (asked, named) = (host_of(url), host_of(&format!("{scheme}://{}", ask.host)));
+    asked.is_some() && (asked == named || asked == host_of(&ask.origin))
+}
+
+/// The host and the port that a URL names, without the port that is usual.
+fn host_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let usual = match scheme.to_ascii_lowercase().as_str() {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    Some(host.strip_suffix(usual).map_or(host.clone(), str::to_owned))
+}
+
 async fn one(ask: &Ask, part: &Part) -> Result<Answered, Problem> {
     let (path, raw) = part.url.split_once('?').unwrap_or((&part.url, ""));
-    // Absolute (with any host: clients write the one they know), rooted at the version, or relative to it.
+    // Absolute, rooted at the version, or relative to it.
     let path = match path.split_once("://") {
+        Some(_) if !is_here(ask, path) => {
+            let why =
+                "A request of a batch goes to the server that the batch was sent to; leave the host out of its url.";
+            return Err(Problem::bad_request(why));
+        }
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         None => path,
     };
@@ -161,22 +223,26 @@ async fn one(ask: &Ask, part: &Part) -> Result<Answered, Problem> {
         }
         _ => inner,
     };
-    if segments(inner)?.first().is_some_and(|first| first.eq_ignore_ascii_case("$batch")) {
+    // Wherever it stands: the tenant may be named before it.
+    if segments(inner)?.iter().any(|segment| segment.eq_ignore_ascii_case("$batch")) {
         return Err(Problem::bad_request("A batch cannot contain a batch."));
     }
     let method = http::Method::from_bytes(part.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| Problem::bad_request("A method in a batch is GET, POST, PATCH or DELETE."))?;
+    negotiation::acceptable(path, &part.headers)?;
+    negotiation::readable(&part.headers, &part.body)?;
     let incoming = Incoming {
         app: ask.app.clone(),
         caller: again(&ask.caller),
         ids: ask.ids.clone(),
         version: ask.version,
         origin: ask.origin.clone(),
+        host: ask.host.clone(),
         path: inner.to_owned(),
         raw: raw.to_owned(),
         method,
         body: part.body.clone(),
-        eventual: part.eventual,
+        eventual: part.headers.get(CONSISTENCY).is_some_and(|value| eventual(value.as_bytes())),
     };
     Ok(Box::pin(answer(incoming)).await)
 }

@@ -6,7 +6,8 @@ use super::odata::value::Value;
 use super::odata::{Entity, Linked, Property, Row};
 use super::page::Shape;
 use super::{applications, devices, directory_roles, groups, service_principals, units, users};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, shown};
+use http::StatusCode;
 use serde_json::Value as Json;
 use uuid::Uuid;
 use writ_core::directory::{Host, Kind, Principal, Unit};
@@ -168,23 +169,52 @@ pub const ROUTES: &[Route] =
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
-    let row = Object::any(&ask.moment, ask.id_at("id")?).ok_or_else(|| ask.missing("id"))?;
-    ask.one(&DIRECTORY_OBJECT, "directoryObjects/$entity", &row)
+    let id = [ask.id_at("id")?];
+    let row = anything(ask, &id).next().ok_or_else(|| ask.missing("id"))?;
+    ask.one(&DIRECTORY_OBJECT, "directoryObjects/$entity", &*row)
+}
+
+/// Whatever in the directory has one of these ids, which are sorted: objects, roles as `directoryRoles` shows them, and
+/// applications.
+fn anything<'a>(ask: &'a Ask, ids: &'a [Uuid]) -> impl Iterator<Item = Box<dyn Row + 'a>> {
+    let roles = ask.reads(Query::Roles).is_ok() && ask.reads(Query::Grants).is_ok();
+    let one = move |id: &Uuid| {
+        let object = Object::any(&ask.moment, *id).map(Object::boxed);
+        object.or_else(|| if roles { directory_roles::with_id(&ask.moment, *id) } else { None })
+    };
+    ids.iter().filter_map(one).chain(applications::among(&ask.moment, ids))
+}
+
+/// Ids in a body, which must be ids: one that is misspelt must not look like one that is not there.
+pub fn ids_in(ids: &[&str], property: &str) -> Result<Vec<Uuid>, Problem> {
+    let each = ids.iter().map(|id| Uuid::try_parse(id)).collect::<Result<Vec<Uuid>, _>>();
+    each.map_err(|_| {
+        let why = format!("Invalid value specified for property '{property}' of resource 'DirectoryObject'.");
+        Problem::new(StatusCode::BAD_REQUEST, "Request_BadRequest", why)
+    })
 }
 
 async fn by_ids(ask: &Ask) -> Written {
     ask.reads(Query::Directory)?;
     let body = ask.body()?;
-    let ids = body.fields().texts("ids")?.unwrap_or_default();
+    let ids = body.fields().texts("ids")?;
+    let ids = ids.ok_or_else(|| Problem::bad_request("A value is required for property 'ids'."))?;
     let types = body.fields().texts("types")?.unwrap_or_default();
     if ids.len() > IDS_MAX {
         return Err(Problem::bad_request(format!("At most {IDS_MAX} ids can be asked for at once.")));
     }
-    let mut wanted: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    // Every kind that Graph has passes; of some there are none here.
+    let known = |name: &str| DIRECTORY_OBJECT.name.eq_ignore_ascii_case(name) || super::dispatch::kind(name).is_some();
+    if let Some(strange) = types.iter().find(|name| !known(name)) {
+        let why = format!("Invalid resource type '{}' in property 'types'.", shown(strange));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "Request_BadRequest", why));
+    }
+    let mut wanted = ids_in(&ids, "ids")?;
     wanted.sort_unstable();
     wanted.dedup();
-    let fits = |row: &Object<'_>| types.is_empty() || types.iter().any(|t| t.eq_ignore_ascii_case(row.entity().name));
+    let all = types.is_empty() || types.iter().any(|t| t.eq_ignore_ascii_case(DIRECTORY_OBJECT.name));
+    let fits = |row: &dyn Row| all || types.iter().any(|t| t.eq_ignore_ascii_case(row.entity().name));
     ask.list_as(&DIRECTORY_OBJECT, "directoryObjects", Shape::by_id().usual(999).typed(), |_, _| {
-        wanted.into_iter().filter_map(|id| Object::any(&ask.moment, id)).filter(fits)
+        anything(ask, &wanted).filter(|row| fits(&**row))
     })
 }

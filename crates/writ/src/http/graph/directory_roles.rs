@@ -132,6 +132,12 @@ fn named(ask: &Ask, template: bool) -> Result<DirectoryRole<'_>, Problem> {
     Ok(DirectoryRole { moment: &ask.moment, role, template })
 }
 
+/// The role with this id, as Graph's directory shows it.
+pub fn with_id(moment: &Moment, id: uuid::Uuid) -> Option<Box<dyn Row + '_>> {
+    let role = moment.state.roles.get(&RoleId(id)).filter(|r| r.built_in && r.assignable)?;
+    Some(Box::new(DirectoryRole { moment, role, template: false }))
+}
+
 /// The id of the role that the path names.
 pub fn role_named(ask: &Ask) -> Result<RoleId, Problem> {
     named(ask, false).map(|found| found.role.id)

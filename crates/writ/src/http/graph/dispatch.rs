@@ -88,6 +88,8 @@ pub struct Incoming {
     pub version: Version,
     /// Scheme and host as the caller knows them.
     pub origin: String,
+    /// The host that the caller named, which may be another where something stands in front of the server.
+    pub host: String,
     /// The path below the version, as it came.
     pub path: String,
     /// The query part, as it came.
@@ -131,13 +133,14 @@ async fn received(app: App, version: Version, request: Request) -> Result<Answer
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, &app).await?;
     let ids = parts.extensions.get::<Ids>().cloned().ok_or_else(Problem::internal)?;
-    negotiation::acceptable(&parts)?;
+    negotiation::acceptable(parts.uri.path(), &parts.headers)?;
     let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::too_large(BODY_MAX))?;
-    negotiation::readable(&parts, &body)?;
+    negotiation::readable(&parts.headers, &body)?;
     let path = parts.uri.path();
     let path = path.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest).to_owned();
     let incoming = Incoming {
         origin: origin(&app, &parts)?,
+        host: named_host(&parts).to_owned(),
         raw: parts.uri.query().unwrap_or_default().to_owned(),
         eventual: parts.headers.get("consistencylevel").is_some_and(|v| eventual(v.as_bytes())),
         method: parts.method,
@@ -162,13 +165,18 @@ fn origin(app: &App, parts: &Parts) -> Result<String, Problem> {
     if let Some(public) = &app.public {
         return Ok(public.trim_end_matches('/').to_owned());
     }
-    let named = parts.headers.get(header::HOST).map(|h| h.to_str().unwrap_or_default());
-    let host = named.or_else(|| parts.uri.authority().map(Authority::as_str)).unwrap_or("localhost");
+    let host = named_host(parts);
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']');
     if host.is_empty() || host.len() > 255 || !host.bytes().all(plain) {
         return Err(Problem::bad_request("The Host header is not a host."));
     }
     Ok(format!("{}://{host}", if app.tls { "https" } else { "http" }))
+}
+
+/// The host that a request names.
+fn named_host(parts: &Parts) -> &str {
+    let named = parts.headers.get(header::HOST).map(|h| h.to_str().unwrap_or_default());
+    named.or_else(|| parts.uri.authority().map(Authority::as_str)).unwrap_or("localhost")
 }
 
 /// What became of a request, alone or in a batch.
@@ -207,7 +215,7 @@ fn charge(app: &App, caller: &Caller, kind: Kind, cost: Cost) -> Charge {
 }
 
 async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer, Problem> {
-    let Incoming { app, caller, ids, version, origin, path, raw, method, body, eventual } = incoming;
+    let Incoming { app, caller, ids, version, origin, host, path, raw, method, body, eventual } = incoming;
     let mut parts = segments(&path)?;
     // Some clients say whose directory they mean, as Graph lets them: it can only be this one.
     let tenant = app.engine.state().tenant;
@@ -277,6 +285,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         ids,
         version,
         origin,
+        host,
         base,
         raw,
         counting,
@@ -303,6 +312,11 @@ fn cast_to(segment: &str) -> Option<&'static Entity> {
         segment.get(..prefix.len()).filter(|p| p.eq_ignore_ascii_case(prefix)).map(|p| &segment[p.len()..])
     };
     let name = bare("microsoft.graph.").or_else(|| bare("graph."))?;
+    kind(name)
+}
+
+/// The kind of directory object of this name, in any case, whether or not there are any here.
+pub fn kind(name: &str) -> Option<&'static Entity> {
     let others = [&APPLICATION, &APP_ROLE_ASSIGNMENT, &ENDPOINT, &ORG_CONTACT];
     DIRECTORY_OBJECT.special.iter().copied().chain(others).find(|e| e.name.eq_ignore_ascii_case(name))
 }

@@ -2,7 +2,7 @@
 //! too. Whoever may not see who holds which role is not told of roles.
 
 use super::ask::{Answer, Ask, Route, Written};
-use super::directory_objects::Object;
+use super::directory_objects::{Object, ids_in};
 use super::odata::{Linked, Row as _};
 use super::users;
 use crate::http::problem::Problem;
@@ -87,7 +87,7 @@ async fn check(ask: &Ask, of: Of, property: &'static str) -> Written {
         return Err(Problem::bad_request(format!("At most {CHECKED_MAX} ids can be checked at once.")));
     }
     let found = containing(ask, &subject, property == "ids");
-    let asked = ids.iter().filter_map(|id| Uuid::try_parse(id).ok()).filter(|id| found.contains(id));
+    let asked = ids_in(&ids, property)?.into_iter().filter(|id| found.contains(id));
     Ok(told(ask, asked.collect::<BTreeSet<_>>().into_iter()))
 }
 
