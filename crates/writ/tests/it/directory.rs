@@ -157,6 +157,22 @@ async fn names_and_keys_in_the_path_are_read_in_every_spelling() {
     assert_eq!(app["displayName"], "Robot");
     let all = dana.get("/v1.0/applications?$filter=isFallbackPublicClient eq true").await.list();
     assert!(all.iter().any(|a| a["appId"] == json!(COMMAND_LINE.app)), "{all:?}");
+    let mut fixed: Vec<(&str, &str)> =
+        all.iter().filter_map(|a| Some((a["appId"].as_str()?, a["displayName"].as_str()?))).collect();
+    fixed.sort_unstable();
+    assert_eq!(
+        fixed,
+        [
+            ("04b07795-8ddb-461a-bbee-02f9e1bf7b46", "Microsoft Azure CLI"),
+            ("14d82eec-204b-4c2f-b7e8-296a70dab67e", "Microsoft Graph Command Line Tools"),
+            ("5772a17e-0000-4000-8000-000000000001", "Writ pages"),
+            ("5772a17e-0000-4000-8000-000000000002", "Writ command line"),
+        ]
+    );
+    // None of them is a principal, so none can hold a role.
+    for (app, _) in fixed {
+        dana.get(&format!("/v1.0/servicePrincipals(appId='{app}')")).await.is(404);
+    }
     dana.get(&format!("/v1.0/servicePrincipals(appId='{ANA}')")).await.is(404);
     dana.get(&format!("/v1.0/servicePrincipals/{ANA}")).await.is(404);
 }
