@@ -7,6 +7,7 @@
 
 mod changes;
 mod grants;
+mod modified;
 mod moment;
 #[cfg(test)]
 mod tests;
@@ -106,7 +107,7 @@ pub struct Thing {
     pub sort: String,
     /// The user principal name, if it is a user.
     pub upn: Option<String>,
-    /// What was changed in it: name, old value, new value.
+    /// What was changed in it: name, old value, new value. Values are JSON texts; an empty one stands for none.
     pub modified: Vec<(String, String, String)>,
 }
 
@@ -149,6 +150,12 @@ impl Records<'_> {
         if let Some(record) = self.list.last_mut() {
             record.succeeded = false;
             record.reason = reason;
+        }
+    }
+
+    fn detail(&mut self, key: &str, value: &str) {
+        if let Some(record) = self.list.last_mut() {
+            record.details.push((key.to_owned(), value.to_owned()));
         }
     }
 

@@ -406,13 +406,19 @@ async fn the_record_of_a_change_says_what_was_and_what_is() {
     dana.patch(&format!("/v1.0/users/{EVE}"), json!({"displayName": "Eve Adams"})).await.is(204);
     dana.patch(&format!("/v1.0/users/{EVE}"), json!({"accountEnabled": false})).await.is(204);
     for (activity, name, old, new) in [
-        ("Update user", "DisplayName", before.to_string(), "\"Eve Adams\""),
-        ("Disable account", "AccountEnabled", "true".to_owned(), "false"),
+        ("Update user", "DisplayName", json!([before]).to_string(), r#"["Eve Adams"]"#),
+        ("Disable account", "AccountEnabled", "[true]".to_owned(), "[false]"),
     ] {
         let path = format!("/v1.0/auditLogs/directoryAudits?$filter=activityDisplayName eq '{activity}'");
         let record = dana.get(&path).await.list().remove(0);
-        let wanted = json!([{"displayName": name, "oldValue": old, "newValue": new}]);
+        // As Entra's own records have it.
+        let wanted = json!([
+            {"displayName": name, "oldValue": old, "newValue": new},
+            {"displayName": "Included Updated Properties", "oldValue": null, "newValue": format!("\"{name}\"")},
+            {"displayName": "TargetId.UserType", "oldValue": null, "newValue": "\"Member\""},
+        ]);
         assert_eq!(record["targetResources"][0]["modifiedProperties"], wanted, "{activity}");
+        assert_eq!(record["additionalDetails"], json!([{"key": "UserType", "value": "Member"}]));
     }
 }
 

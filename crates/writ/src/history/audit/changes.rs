@@ -1,9 +1,11 @@
 //! What changes the directory, the rules and Writ itself; and what is no audit record, with the reason.
 
-use super::{DIRECTORY, PIM, Records, WRIT};
-use writ_core::command::SignIn;
+use super::modified::{id, said, text, time};
+use super::{DIRECTORY, Moment, PIM, Records, Thing, WRIT};
+use serde_json::json;
+use writ_core::command::{Method, SignIn};
 use writ_core::event::Event;
-use writ_core::ids::RoleId;
+use writ_core::ids::{PrincipalId, RoleId, UnitId, Uuid};
 use writ_core::state::State;
 
 /// The kinds of event that never become an audit record, each with the reason. They are in the timeline all the same.
@@ -22,9 +24,7 @@ impl Records<'_> {
     pub(super) fn changes(&mut self, event: &Event) {
         let m = self.moment;
         let (service, category, activity, operation, things) = match event {
-            Event::UserCreated { user, .. } => {
-                (DIRECTORY, "UserManagement", "Add user", "Add", vec![m.principal(*user)])
-            }
+            Event::UserCreated { user, .. } => (DIRECTORY, "UserManagement", "Add user", "Add", vec![m.changed(*user)]),
             Event::UserChanged { user, .. } => {
                 (DIRECTORY, "UserManagement", "Update user", "Update", vec![m.changed(*user)])
             }
@@ -35,7 +35,7 @@ impl Records<'_> {
                 (DIRECTORY, "UserManagement", "Enable account", "Update", vec![m.changed(*principal)])
             }
             Event::PrincipalDeleted { principal } => {
-                let thing = m.principal(*principal);
+                let thing = m.changed(*principal);
                 let (category, activity) = match thing.sort.as_str() {
                     "Group" => ("GroupManagement", "Delete group"),
                     "ServicePrincipal" => ("ApplicationManagement", "Remove service principal"),
@@ -44,105 +44,123 @@ impl Records<'_> {
                 (DIRECTORY, category, activity, "Delete", vec![thing])
             }
             Event::GroupCreated { group, .. } => {
-                (DIRECTORY, "GroupManagement", "Add group", "Add", vec![m.principal(*group)])
+                (DIRECTORY, "GroupManagement", "Add group", "Add", vec![m.changed(*group)])
             }
             Event::GroupChanged { group, .. } => {
                 (DIRECTORY, "GroupManagement", "Update group", "Update", vec![m.changed(*group)])
             }
-            Event::ServiceCreated { service, .. } => {
-                (DIRECTORY, "ApplicationManagement", "Add service principal", "Add", vec![m.principal(*service)])
+            Event::ServiceCreated { service, app, .. } => {
+                let mut program = m.changed(*service);
+                program.modified.push(said("TargetId.ServicePrincipalNames", String::new(), id(*app)));
+                (DIRECTORY, "ApplicationManagement", "Add service principal", "Add", vec![program])
             }
-            Event::MemberAdded { group, member } => (
-                DIRECTORY,
-                "GroupManagement",
-                "Add member to group",
-                "Assign",
-                vec![m.principal(*member), m.principal(*group)],
-            ),
-            Event::MemberRemoved { group, member } => (
-                DIRECTORY,
-                "GroupManagement",
-                "Remove member from group",
-                "Unassign",
-                vec![m.principal(*member), m.principal(*group)],
-            ),
-            Event::OwnerAdded { group, owner } => (
-                DIRECTORY,
-                "GroupManagement",
-                "Add owner to group",
-                "Assign",
-                vec![m.principal(*owner), m.principal(*group)],
-            ),
-            Event::OwnerRemoved { group, owner } => (
-                DIRECTORY,
-                "GroupManagement",
-                "Remove owner from group",
-                "Unassign",
-                vec![m.principal(*owner), m.principal(*group)],
-            ),
+            Event::MemberAdded { group, member } => {
+                let things = m.in_group(*member, *group, true);
+                (DIRECTORY, "GroupManagement", "Add member to group", "Assign", things)
+            }
+            Event::MemberRemoved { group, member } => {
+                let things = m.in_group(*member, *group, false);
+                (DIRECTORY, "GroupManagement", "Remove member from group", "Unassign", things)
+            }
+            Event::OwnerAdded { group, owner } => {
+                let things = m.in_group(*owner, *group, true);
+                (DIRECTORY, "GroupManagement", "Add owner to group", "Assign", things)
+            }
+            Event::OwnerRemoved { group, owner } => {
+                let things = m.in_group(*owner, *group, false);
+                (DIRECTORY, "GroupManagement", "Remove owner from group", "Unassign", things)
+            }
             Event::UnitCreated { unit, .. } => {
-                (DIRECTORY, "AdministrativeUnit", "Add administrative unit", "Add", vec![m.unit(*unit)])
+                (DIRECTORY, "AdministrativeUnit", "Add administrative unit", "Add", vec![m.changed_unit(*unit)])
             }
             Event::UnitChanged { unit, .. } => {
-                (DIRECTORY, "AdministrativeUnit", "Update administrative unit", "Update", vec![m.unit(*unit)])
+                (DIRECTORY, "AdministrativeUnit", "Update administrative unit", "Update", vec![m.changed_unit(*unit)])
             }
             Event::UnitDeleted { unit } => {
-                (DIRECTORY, "AdministrativeUnit", "Delete administrative unit", "Delete", vec![m.unit(*unit)])
+                (DIRECTORY, "AdministrativeUnit", "Delete administrative unit", "Delete", vec![m.changed_unit(*unit)])
             }
-            Event::UnitJoined { unit, object } => (
-                DIRECTORY,
-                "AdministrativeUnit",
-                "Add member to administrative unit",
-                "Assign",
-                vec![m.object(*object), m.unit(*unit)],
-            ),
-            Event::UnitLeft { unit, object } => (
-                DIRECTORY,
-                "AdministrativeUnit",
-                "Remove member from administrative unit",
-                "Unassign",
-                vec![m.object(*object), m.unit(*unit)],
-            ),
+            Event::UnitJoined { unit, object } => {
+                let things = m.in_unit(*object, *unit, true);
+                (DIRECTORY, "AdministrativeUnit", "Add member to administrative unit", "Assign", things)
+            }
+            Event::UnitLeft { unit, object } => {
+                let things = m.in_unit(*object, *unit, false);
+                (DIRECTORY, "AdministrativeUnit", "Remove member from administrative unit", "Unassign", things)
+            }
             Event::RoleDefined { role, .. } => {
-                (DIRECTORY, "RoleManagement", "Add role definition", "Add", vec![m.role(role.id)])
+                (DIRECTORY, "RoleManagement", "Add role definition", "Add", vec![m.changed_role(role.id)])
             }
             Event::RoleChanged { role } => {
-                (DIRECTORY, "RoleManagement", "Update role definition", "Update", vec![m.role(role.id)])
+                (DIRECTORY, "RoleManagement", "Update role definition", "Update", vec![m.changed_role(role.id)])
             }
             Event::RoleDeleted { role } => {
-                (DIRECTORY, "RoleManagement", "Delete role definition", "Delete", vec![m.role(*role)])
+                (DIRECTORY, "RoleManagement", "Delete role definition", "Delete", vec![m.changed_role(*role)])
             }
             // What Entra has no word for is Writ's own; it is told in plain words.
-            Event::TenantFounded { .. } => (WRIT, "DirectoryManagement", "Found tenant", "Add", vec![]),
-            Event::SettingsChanged { .. } => (WRIT, "DirectoryManagement", "Update settings", "Update", vec![]),
-            Event::CodeIssued { principal, .. } => {
-                (WRIT, "UserManagement", "Issue sign-in code", "Add", vec![m.principal(*principal)])
+            Event::TenantFounded { .. } => {
+                (WRIT, "DirectoryManagement", "Found tenant", "Add", vec![m.tenant(m.settings_modified())])
             }
-            Event::CredentialBound { principal, .. } => {
-                (WRIT, "UserManagement", "Add credential", "Add", vec![m.principal(*principal)])
+            Event::SettingsChanged { .. } => {
+                (WRIT, "DirectoryManagement", "Update settings", "Update", vec![m.tenant(m.settings_modified())])
+            }
+            Event::CodeIssued { principal, expires, .. } => {
+                let mut of = m.principal(*principal);
+                of.modified.push(said("CodeExpires", String::new(), time(Some(*expires))));
+                (WRIT, "UserManagement", "Issue sign-in code", "Add", vec![of])
+            }
+            Event::CredentialBound { principal, method, .. } => {
+                let mut of = m.principal(*principal);
+                of.modified.push(said("Method", String::new(), json!(method).to_string()));
+                (WRIT, "UserManagement", "Add credential", "Add", vec![of])
             }
             Event::SessionsEnded { principal } => {
                 let activity = "Update StsRefreshTokenValidFrom Timestamp";
-                (DIRECTORY, "UserManagement", activity, "Update", vec![m.principal(*principal)])
+                let of = Thing { modified: m.sessions_ended(*principal), ..m.principal(*principal) };
+                (DIRECTORY, "UserManagement", activity, "Update", vec![of])
             }
-            Event::CredentialRemoved { principal, .. } => {
-                (WRIT, "UserManagement", "Remove credential", "Delete", vec![m.principal(*principal)])
+            Event::CredentialRemoved { principal, credential } => {
+                let mut of = m.principal(*principal);
+                let method = m.before.credentials.get(credential).map(|c| json!(c.method).to_string());
+                of.modified.push(said("Method", method.unwrap_or_default(), String::new()));
+                (WRIT, "UserManagement", "Remove credential", "Delete", vec![of])
             }
             Event::EmergencyMinted { user, .. } => {
-                (WRIT, "UserManagement", "Mint emergency secret", "Add", vec![m.principal(*user)])
+                let mut of = m.principal(*user);
+                of.modified.push(said("Method", String::new(), json!(Method::EmergencySecret).to_string()));
+                (WRIT, "UserManagement", "Mint emergency secret", "Add", vec![of])
             }
-            Event::HostCodeIssued { .. } => (WRIT, "Device", "Issue host code", "Add", vec![]),
-            Event::HostEnrolled { host, .. } => (WRIT, "Device", "Enrol host", "Add", vec![m.object(host.0)]),
-            Event::HostRemoved { host } => (WRIT, "Device", "Remove host", "Delete", vec![m.object(host.0)]),
-            Event::AccountMapped { person, .. } => {
-                let accounts = m.after.persons.get(person).into_iter().flatten().map(|id| m.principal(*id)).collect();
+            Event::HostCodeIssued { unit, expires, .. } => {
+                let mut of = unit.map_or_else(|| m.tenant(Vec::new()), |unit| m.unit(unit));
+                of.modified.push(said("CodeExpires", String::new(), time(Some(*expires))));
+                (WRIT, "Device", "Issue host code", "Add", vec![of])
+            }
+            Event::HostEnrolled { host, .. } => (WRIT, "Device", "Enrol host", "Add", vec![m.changed_host(*host)]),
+            Event::HostRemoved { host } => (WRIT, "Device", "Remove host", "Delete", vec![m.changed_host(*host)]),
+            Event::AccountMapped { person, place, .. } => {
+                let account = |state: &State| {
+                    state.accounts.get(&(*person, *place)).map(|account| text(account.shown())).unwrap_or_default()
+                };
+                let (old, new) = (account(m.before), account(m.after));
+                let of = |id: &PrincipalId| {
+                    let mut thing = m.principal(*id);
+                    thing.modified.push(said("LocalAccount", old.clone(), new.clone()));
+                    thing
+                };
+                let mut accounts: Vec<Thing> = m.after.persons.get(person).into_iter().flatten().map(of).collect();
+                accounts.push(m.place(*place));
                 (WRIT, "Device", "Map local account", "Update", accounts)
             }
-            Event::EpochRaised { .. } => (WRIT, "Device", "Raise epoch of orders", "Update", vec![]),
+            Event::EpochRaised { epoch } => {
+                let raised = said("Epoch", m.before.epoch.to_string(), epoch.to_string());
+                (WRIT, "Device", "Raise epoch of orders", "Update", vec![m.tenant(vec![raised])])
+            }
             Event::Erased { principal } => {
                 (WRIT, "UserManagement", "Erase personal data", "Delete", vec![m.principal(*principal)])
             }
-            Event::ClockRecovered { .. } => (WRIT, "DirectoryManagement", "Declare clock right", "Update", vec![]),
+            Event::ClockRecovered { at } => {
+                let right = said("Clock", String::new(), time(Some(*at)));
+                (WRIT, "DirectoryManagement", "Declare clock right", "Update", vec![m.tenant(vec![right])])
+            }
             // Whoever watches over the tenant is to see it at once; other sign-ins are no audits of the directory.
             Event::SignInNoted { principal: Some(who), outcome: SignIn::Succeeded, .. }
                 if m.after.principals.get(who).is_some_and(|p| p.emergency()) =>
@@ -152,8 +170,8 @@ impl Records<'_> {
             Event::SignInNoted { .. } => return,
             Event::AccountRuleSet { place, .. } => {
                 let mut on = m.place(*place);
-                let rule = |state: &State| state.account_rules.get(place).cloned().unwrap_or_default();
-                on.modified.push(("AccountRule".to_owned(), rule(m.before), rule(m.after)));
+                let rule = |state: &State| state.account_rules.get(place).map(|rule| text(rule)).unwrap_or_default();
+                on.modified.push(said("AccountRule", rule(m.before), rule(m.after)));
                 (WRIT, "Device", "Set rule for local accounts", "Update", vec![on])
             }
             // The names are PIM's for its alerts.
@@ -161,15 +179,20 @@ impl Records<'_> {
                 let left = |from: &State, to: &State| -> Vec<RoleId> {
                     from.unsatisfiable.iter().filter(|role| !to.unsatisfiable.contains(*role)).copied().collect()
                 };
-                for (activity, roles) in [
+                for (activity, active, roles) in [
                     (
                         "Triggered PIM alert",
+                        true,
                         roles.iter().filter(|r| !m.before.unsatisfiable.contains(*r)).copied().collect(),
                     ),
-                    ("Resolved PIM alert", left(m.before, m.after)),
+                    ("Resolved PIM alert", false, left(m.before, m.after)),
                 ] {
                     if !roles.is_empty() {
-                        let things = roles.into_iter().map(|role| m.role(role)).collect();
+                        let alert = |role| Thing {
+                            modified: vec![said("IsActive", (!active).to_string(), active.to_string())],
+                            ..m.role(role)
+                        };
+                        let things = roles.into_iter().map(alert).collect();
                         self.add(PIM, "RoleManagement", activity, "Update", things);
                         self.reason("Fewer than two people could approve these roles");
                     }
@@ -216,5 +239,22 @@ impl Records<'_> {
             Event::RequestsForgotten { .. } | Event::GrantIntended { .. } | Event::GrantsReported { .. } => return,
         };
         self.add(service, category, activity, operation, things);
+        if service == DIRECTORY && category == "UserManagement" {
+            self.detail("UserType", "Member");
+        }
+    }
+}
+
+impl Moment<'_> {
+    /// Somebody, with the group that they came into or left, and the group.
+    fn in_group(&self, who: PrincipalId, group: PrincipalId, got: bool) -> Vec<Thing> {
+        let who = Thing { modified: self.group_linked(group, got), ..self.principal(who) };
+        vec![who, self.principal(group)]
+    }
+
+    /// Something, with the unit that it came into or left, and the unit.
+    fn in_unit(&self, what: Uuid, unit: UnitId, got: bool) -> Vec<Thing> {
+        let what = Thing { modified: self.unit_linked(unit, got), ..self.object(what) };
+        vec![what, self.unit(unit)]
     }
 }

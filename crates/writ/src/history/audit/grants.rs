@@ -1,12 +1,13 @@
 //! What gives and takes roles, as Entra's PIM records it: what was asked in PIM, the change in the directory, and that it is
 //! complete.
 
-use super::{DIRECTORY, Moment, PIM, Records, Thing, WRIT, shown};
+use super::modified::{said, text, time};
+use super::{DIRECTORY, Initiator, Moment, PIM, Records, Thing, WRIT, shown};
 use writ_core::command::Sort;
 use writ_core::event::{Action, Ask, Event, Why};
 use writ_core::ids::{PrincipalId, RequestId, Uuid};
 use writ_core::personal::Personal;
-use writ_core::scope::Target;
+use writ_core::scope::{Scope, Target};
 use writ_core::state::State;
 use writ_core::time::Time;
 
@@ -19,6 +20,10 @@ struct About {
     ticket: (Option<Personal>, Option<Personal>),
     starts: Option<Time>,
     ends: Option<Time>,
+    /// The window before, where it was changed.
+    was: Option<(Time, Option<Time>)>,
+    /// Whether it came about through a request, or because its time was up: then PIM acts in the directory.
+    through_pim: bool,
 }
 
 /// What became of a request.
@@ -60,7 +65,7 @@ impl Records<'_> {
                         &about,
                     );
                 }
-                self.directory("Add eligible member to role", "Assign", &about);
+                self.directory("Add eligible member to role", true, &about);
                 self.pim(format!("Add eligible member to role in PIM completed ({t})"), "AssignEligibleRole", &about);
             }
             Event::AssignmentGranted { ask, starts, ends } => {
@@ -75,22 +80,24 @@ impl Records<'_> {
                         &about,
                     );
                 }
-                self.directory("Add member to role", "Assign", &about);
+                self.directory(added(&about), true, &about);
                 self.pim(
                     format!("Add member to role in PIM completed ({t})"),
                     &format!("Assign{permanent}Role"),
                     &about,
                 );
             }
-            Event::EligibilityChanged { ask, starts, ends, .. } => {
-                let about = m.asked(ask, Some(*starts), *ends);
+            Event::EligibilityChanged { ask, eligibility, starts, ends } => {
+                let was = m.before.eligibilities.get(eligibility).map(|e| (e.starts, e.ends));
+                let about = About { was, ..m.asked(ask, Some(*starts), *ends) };
                 if ask.action == Action::AdminExtend {
                     self.pim("Update eligible member in PIM requested (extend)".into(), "Update", &about);
                 }
                 self.pim("Update eligible member in PIM approved by admin (extend/renew)".into(), "Update", &about);
             }
-            Event::AssignmentChanged { ask, starts, ends, .. } => {
-                let about = m.asked(ask, Some(*starts), *ends);
+            Event::AssignmentChanged { ask, assignment, starts, ends } => {
+                let was = m.before.assignments.get(assignment).map(|a| (a.starts, a.ends));
+                let about = About { was, ..m.asked(ask, Some(*starts), *ends) };
                 if ask.action == Action::AdminExtend {
                     self.pim("Update member in PIM requested (extend)".into(), "Update", &about);
                 }
@@ -112,7 +119,7 @@ impl Records<'_> {
                 if ask.is_some() {
                     self.pim(format!("Remove eligible member from role in PIM requested ({t})"), "Delete", &about);
                 }
-                self.directory("Remove eligible member from role", "Unassign", &about);
+                self.directory("Remove eligible member from role", false, &about);
                 self.pim(format!("Remove eligible member from role in PIM completed ({t})"), "Delete", &about);
             }
             Event::AssignmentEnded { assignment, why, ask } => {
@@ -121,19 +128,22 @@ impl Records<'_> {
                 let t = lasting(a.ends);
                 match (*why, a.activated()) {
                     (Why::TimeIsUp, true) => {
-                        self.directory("Remove member from role", "Unassign", &about);
-                        self.pim("Remove member from role (PIM activation expired)".into(), "Unassign", &about);
+                        self.directory(removed(&about), false, &about);
+                        self.pim("Remove member from role (PIM activation expired)".into(), "Delete", &about);
+                        self.detail("AuditType", "RemoveActivatedRole");
+                        self.detail("ActionType", "Revoke");
+                        self.detail("RoleAssignmentRequestId", &assignment.to_string());
                     }
                     (Why::GivenUp, _) => {
                         self.pim("Remove member from role requested (PIM deactivate)".into(), "Delete", &about);
-                        self.directory("Remove member from role", "Unassign", &about);
+                        self.directory(removed(&about), false, &about);
                         self.pim("Remove member from role completed (PIM deactivate)".into(), "Delete", &about);
                     }
                     _ => {
                         if ask.is_some() {
                             self.pim(format!("Remove member from role in PIM requested ({t})"), "Delete", &about);
                         }
-                        self.directory("Remove member from role", "Unassign", &about);
+                        self.directory(removed(&about), false, &about);
                         self.pim(format!("Remove member from role in PIM completed ({t})"), "Delete", &about);
                     }
                 }
@@ -149,6 +159,8 @@ impl Records<'_> {
                     ticket: (None, None),
                     starts: Some(a.starts),
                     ends: Some(*ends),
+                    was: Some((a.starts, a.ends)),
+                    through_pim: true,
                 };
                 self.role_change(WRIT, "Shorten activation".into(), "Update", &about);
             }
@@ -160,7 +172,7 @@ impl Records<'_> {
             Event::AssignmentMade { assignment, principal, target } => {
                 let about = m.ended(assignment.0, *principal, *target, (m.meta.at, None), None, Why::Removed);
                 let about = About { reason: None, ..about };
-                self.directory("Add member to role", "Assign", &about);
+                self.directory(added(&about), true, &about);
                 self.pim("Add member to role outside of PIM (permanent)".into(), "Assign", &about);
             }
             Event::MoreAsked { ask, sort, .. } => {
@@ -169,8 +181,8 @@ impl Records<'_> {
             }
             // Entra has no such activity, and so no name for it.
             Event::ActivationExtended { ask, assignment, ends } => {
-                let starts = m.before.assignments.get(assignment).map(|a| a.starts);
-                let about = m.asked(ask, starts, Some(*ends));
+                let was = m.before.assignments.get(assignment).map(|a| (a.starts, a.ends));
+                let about = About { was, ..m.asked(ask, was.map(|(starts, _)| starts), Some(*ends)) };
                 self.role_change(WRIT, "Extend activation".into(), "Update", &about);
             }
             Event::ActivationScheduled { ask: Some(ask), starts, .. } => {
@@ -183,7 +195,7 @@ impl Records<'_> {
                 if ask.is_some() {
                     self.pim("Add member to role requested (PIM activation)".into(), "ActivateRole", &about);
                 }
-                self.directory("Add member to role", "Assign", &about);
+                self.directory(added(&about), true, &about);
                 self.pim("Add member to role completed (PIM activation)".into(), "ActivateRole", &about);
             }
             Event::RequestApproved { request, reason, .. } => {
@@ -215,6 +227,8 @@ impl Records<'_> {
                     ticket: (None, None),
                     starts: None,
                     ends: None,
+                    was: None,
+                    through_pim: true,
                 };
                 let activity = match action {
                     Action::SelfExtend => "Update member in PIM requested (extend)",
@@ -228,8 +242,8 @@ impl Records<'_> {
                 self.pim(activity.to_owned(), "CreateRequest", &about);
                 self.failed(broken.join(", "));
             }
-            Event::RulesChanged { role, .. } => {
-                let target = m.role(*role);
+            Event::RulesChanged { role, changes } => {
+                let target = Thing { modified: m.rules_modified(*role, changes), ..m.role(*role) };
                 self.add(PIM, "RoleManagement", "Update role setting in PIM", "Update", vec![target]);
             }
             event => self.changes(event),
@@ -267,7 +281,8 @@ impl Records<'_> {
             ("RoleDefinitionOriginType", origin.to_owned()),
             ("TemplateId", role.to_string()),
         ] {
-            target.modified.push((name.to_owned(), String::new(), value));
+            // PIM writes an empty text where the directory writes nothing.
+            target.modified.push(said(name, text(""), text(&value)));
         }
         let request = Thing {
             id: about.request,
@@ -276,7 +291,15 @@ impl Records<'_> {
             upn: None,
             modified: Vec::new(),
         };
-        let things = vec![target, request, m.principal(about.subject), m.scope(about.target.scope())];
+        let mut subject = m.principal(about.subject);
+        if let Some((starts, ends)) = about.was {
+            for (name, old, new) in [("StartTime", Some(starts), about.starts), ("ExpirationTime", ends, about.ends)] {
+                if old != new {
+                    subject.modified.push(said(name, time(old), time(new)));
+                }
+            }
+        }
+        let things = vec![target, request, subject, m.scope(about.target.scope())];
         self.add(service, "RoleManagement", &activity, operation, things);
         let Some(record) = self.list.last_mut() else { return };
         record.reason = shown(about.reason.as_ref()).unwrap_or_default();
@@ -294,17 +317,47 @@ impl Records<'_> {
         detail("TicketNumber", shown(about.ticket.0.as_ref()));
         detail("TicketSystem", shown(about.ticket.1.as_ref()));
         detail("RequestId", about.request.map(|id| id.to_string()));
-        detail("oid", record.initiator.principal().map(|id| id.to_string()));
+        let (oid, address) = match &record.initiator {
+            Initiator::User { id, address, .. } => (Some(id.to_string()), address.clone()),
+            other => (other.principal().map(|id| id.to_string()), None),
+        };
+        let mut detail = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                record.details.push((name.to_owned(), value));
+            }
+        };
+        detail("oid", oid);
         detail("tid", Some(m.after.tenant.to_string()));
+        detail("ipaddr", address);
     }
 
-    fn directory(&mut self, activity: &str, operation: &str, about: &About) {
+    /// The directory's own record. Through PIM it is PIM that acts there, and PIM's record says for whom: so alarms on
+    /// roles given outside of PIM stay silent.
+    fn directory(&mut self, activity: &str, got: bool, about: &About) {
         let m = self.moment;
-        let mut subject = m.principal(about.subject);
         let role = about.target.role_id();
-        subject.modified.push(("Role.ObjectID".into(), String::new(), role.to_string()));
-        subject.modified.push(("Role.DisplayName".into(), String::new(), m.role(role).name));
-        self.add(DIRECTORY, "RoleManagement", activity, operation, vec![subject, m.role(role)]);
+        let subject = Thing { modified: m.role_linked(role, got), ..m.principal(about.subject) };
+        let mut things = vec![subject, m.role(role)];
+        if about.target.scope() != Scope::Tenant {
+            things.push(m.scope(about.target.scope()));
+        }
+        self.add(DIRECTORY, "RoleManagement", activity, if got { "Assign" } else { "Unassign" }, things);
+        if let Some(record) = self.list.last_mut().filter(|_| about.through_pim) {
+            record.initiator = Initiator::Service { name: "MS-PIM".to_owned() };
+        }
+    }
+}
+
+/// The directory's word for getting a role, which is another one in a unit.
+fn added(about: &About) -> &'static str {
+    if matches!(about.target.scope(), Scope::Unit(_)) { "Add scoped member to role" } else { "Add member to role" }
+}
+
+fn removed(about: &About) -> &'static str {
+    if matches!(about.target.scope(), Scope::Unit(_)) {
+        "Remove scoped member from role"
+    } else {
+        "Remove member from role"
     }
 }
 
@@ -318,6 +371,8 @@ impl Moment<'_> {
             ticket: ask.ticket.as_ref().map_or((None, None), |t| (t.number.clone(), t.system.clone())),
             starts,
             ends,
+            was: None,
+            through_pim: true,
         }
     }
 
@@ -341,6 +396,8 @@ impl Moment<'_> {
                 ticket: (None, None),
                 starts: Some(starts),
                 ends,
+                was: None,
+                through_pim: matches!(why, Why::TimeIsUp | Why::GivenUp),
             },
         }
     }

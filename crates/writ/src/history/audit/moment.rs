@@ -2,12 +2,13 @@
 //!
 //! Always: whoever is gone after the entry is named as they were before it.
 
+use super::modified::Modified;
 use super::{DIRECTORY, Initiator, Moment, Thing, shown};
 use writ_core::command::Place;
 use writ_core::event::Event;
 use writ_core::ids::{DeviceId, PrincipalId, RequestId, RoleId, UnitId, Uuid};
 use writ_core::scope::Scope;
-use writ_core::state::{Request, State};
+use writ_core::state::Request;
 
 impl Moment<'_> {
     pub(super) fn initiator(&self, service: &str) -> Initiator {
@@ -51,20 +52,27 @@ impl Moment<'_> {
 
     /// A principal, with what of it is other than before.
     pub(super) fn changed(&self, id: PrincipalId) -> Thing {
-        let mut thing = self.principal(id);
-        let known = |state: &State| -> Vec<(&'static str, String)> {
-            let Some(p) = state.principals.get(&id) else { return Vec::new() };
-            let mut all = vec![("AccountEnabled", p.enabled.to_string()), ("DisplayName", p.name.shown().to_owned())];
-            all.extend(p.user().map(|user| ("UserPrincipalName", user.upn.shown().to_owned())));
-            all.extend(p.group().map(|group| ("Description", group.description.clone())));
-            all
-        };
-        for ((name, old), (_, new)) in known(self.before).into_iter().zip(known(self.after)) {
-            if old != new {
-                thing.modified.push((name.to_owned(), old, new));
-            }
-        }
-        thing
+        Thing { modified: self.principal_modified(id), ..self.principal(id) }
+    }
+
+    /// An administrative unit, with what of it is other than before.
+    pub(super) fn changed_unit(&self, id: UnitId) -> Thing {
+        Thing { modified: self.unit_modified(id), ..self.unit(id) }
+    }
+
+    /// A role, with what of its definition is other than before.
+    pub(super) fn changed_role(&self, id: RoleId) -> Thing {
+        Thing { modified: self.role_modified(id), ..self.role(id) }
+    }
+
+    /// A host, with what of it is other than before.
+    pub(super) fn changed_host(&self, id: DeviceId) -> Thing {
+        Thing { modified: self.host_modified(id), ..self.object(id.0) }
+    }
+
+    /// The tenant, with these changes.
+    pub(super) fn tenant(&self, modified: Vec<Modified>) -> Thing {
+        Thing { modified, ..self.scope(Scope::Tenant) }
     }
 
     pub(super) fn object(&self, id: Uuid) -> Thing {

@@ -114,13 +114,9 @@ fn target(thing: &crate::history::audit::Thing) -> Json {
     })
 }
 
-/// Graph writes changed values as JSON texts inside a text; what is already one stays.
+/// Graph writes changed values as JSON texts inside a text, and the history keeps them so.
 fn value(text: &str) -> Json {
-    match text {
-        "" => Json::Null,
-        text if serde_json::from_str::<Json>(text).is_ok() => json!(text),
-        text => json!(json!(text).to_string()),
-    }
+    if text.is_empty() { Json::Null } else { json!(text) }
 }
 
 /// A record's place as a text that sorts as the places do.
