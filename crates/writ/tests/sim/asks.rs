@@ -1,20 +1,23 @@
-//! What people, administrators, attackers and machines might ask next.
-//! It never knows what is allowed: most of what it asks should be refused.
+//! What people might ask next: for themselves, and about what others asked.
+//! It never knows what is allowed: much of what it asks should be refused.
 //!
 //! Always: everything it picks comes from the chance that it is given.
 
+mod administrator;
+mod machine;
+
+pub(crate) use administrator::administration;
+pub(crate) use machine::{console, machine};
+
 use crate::chance::Chance;
 use crate::world::Cast;
-use writ_core::command::Effect;
 use writ_core::command::{
-    Caller, Command, Expiration, Method, NewUser, Outcome, Place, Proof, Removal, SignIn, SignInNote, Sort, Terms,
-    TicketGiven,
+    Caller, Command, Expiration, InVault, Method, More, NewUser, Proof, Sort, Terms, TicketGiven,
 };
-use writ_core::ids::{CredentialId, DeviceId, PersonId, PrincipalId, RequestId, RoleId, UnitId};
+use writ_core::holds;
+use writ_core::ids::{CredentialId, PersonId, PrincipalId, RequestId, RoleId};
 use writ_core::log::Via;
-use writ_core::personal::Personal;
 use writ_core::role::{DEVICE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR};
-use writ_core::rules::{Approval, Approver, RuleChange, Side, Stage};
 use writ_core::scope::{Scope, Target};
 use writ_core::state::State;
 use writ_core::time::{Span, Time};
@@ -41,7 +44,8 @@ pub(crate) fn caller(chance: &mut Chance, who: PrincipalId, emergency: bool, now
         1 => Some(now.before(chance.minutes(20))),
         _ => Some(now.before(chance.minutes(4))),
     };
-    let proof = Proof { signed_in: mfa, mfa, emergency, contexts: Vec::new() };
+    let contexts = if chance.one_in(3) { Vec::new() } else { vec!["c1".to_owned()] };
+    let proof = Proof { signed_in: mfa, mfa, emergency, contexts };
     let via = chance.pick(&[Via::Api, Via::Cli, Via::Page]);
     Caller::signed_in(chance.id(), who, via, proof)
 }
@@ -51,9 +55,11 @@ pub(crate) fn target(chance: &mut Chance, cast: &Cast) -> Target {
     roles.extend(&cast.roles);
     // The roles that people fight over come up most.
     let role = if chance.one_in(2) { DEVICE_ADMINISTRATOR } else { chance.pick(&roles) };
-    let scope = match cast.units.is_empty() || !chance.one_in(4) {
-        true => Scope::Tenant,
-        false => Scope::Unit(chance.pick(&cast.units)),
+    let scope = match chance.below(16) {
+        0..=3 if !cast.units.is_empty() => Scope::Unit(chance.pick(&cast.units)),
+        4 if !cast.hosts.is_empty() => Scope::Object(chance.pick(&cast.hosts).0),
+        5 => Scope::Object(chance.pick(&cast.everybody()).0),
+        _ => Scope::Tenant,
     };
     Target::role(role, scope)
 }
@@ -89,233 +95,126 @@ fn sort(chance: &mut Chance) -> Sort {
     if chance.one_in(3) { Sort::Assignment } else { Sort::Eligibility }
 }
 
+/// An eligibility, or a standing assignment: whose, of what, and until when.
+type Row = (PrincipalId, Target, Option<Time>);
+
+fn rows(state: &State, sort: Sort) -> Vec<Row> {
+    match sort {
+        Sort::Eligibility => state.eligibilities.values().map(|e| (e.principal, e.target, e.ends)).collect(),
+        Sort::Assignment => {
+            let standing = state.assignments.values().filter(|a| !a.activated());
+            standing.map(|a| (a.principal, a.target, a.ends)).collect()
+        }
+    }
+}
+
+fn terms(chance: &mut Chance, principal: PrincipalId, target: Target, now: Time, days: bool) -> Terms {
+    let (start, expiration) = (later(chance, now), expiration(chance, now, days));
+    Terms { principal, target, start, expiration, reason: reason(chance), ticket: ticket(chance) }
+}
+
+/// More time on something that is there, or was lately, mostly until a while after its end.
+fn more(
+    chance: &mut Chance,
+    state: &State,
+    now: Time,
+    fits: impl Fn(PrincipalId) -> bool,
+) -> Option<(More, Sort, Terms)> {
+    let sort = sort(chance);
+    let ran_out = || state.expired.keys().filter(|(who, of, _)| *of == sort && fits(*who));
+    let past: Vec<Row> = ran_out().map(|(who, _, target)| (*who, *target, None)).collect();
+    let mut there = rows(state, sort);
+    there.retain(|(who, _, ends)| fits(*who) && (ends.is_some() || chance.one_in(8)));
+    // Most think of it when the end is near.
+    let near = |(_, _, ends): &&Row| ends.is_some_and(|ends| ends.since(now) < Span::from_days(14));
+    let soon: Vec<Row> = there.iter().filter(near).copied().collect();
+    let there = if soon.is_empty() || chance.one_in(4) { there } else { soon };
+    let more = if past.is_empty() || chance.one_in(2) { More::Extension } else { More::Renewal };
+    let among = if (more == More::Renewal) ^ chance.one_in(12) { past } else { there };
+    if among.is_empty() {
+        return None;
+    }
+    let (principal, target, ends) = chance.pick(&among);
+    let mut terms = terms(chance, principal, target, now, true);
+    if !chance.one_in(6) {
+        terms.expiration = Expiration::At(ends.unwrap_or(now).max(now) + chance.minutes(60 * 24 * 60));
+    }
+    Some((more, sort, terms))
+}
+
 /// What somebody asks for themselves.
 pub(crate) fn own(chance: &mut Chance, cast: &Cast, state: &State, who: PrincipalId, now: Time) -> Command {
     // Whoever is eligible mostly asks for that; otherwise for whatever comes to mind.
-    let eligible: Vec<Target> = state.held_by(who).eligibilities.iter().map(|e| e.target).collect();
+    let eligible: Vec<Target> = holds::eligible(state, who, now).map(|e| e.target).collect();
     let mut wanted =
-        if eligible.is_empty() || chance.one_in(5) { target(chance, cast) } else { chance.pick(&eligible) };
+        if eligible.is_empty() || chance.one_in(9) { target(chance, cast) } else { chance.pick(&eligible) };
     if chance.one_in(5) && wanted.scope() == Scope::Tenant && !cast.units.is_empty() {
         wanted = Target::role(wanted.role_id(), Scope::Unit(chance.pick(&cast.units)));
     }
+    let running: Vec<_> = state.held_by(who).assignments.iter().filter(|a| a.activated()).collect();
     let requests: Vec<RequestId> = state.requests.keys().copied().collect();
-    match chance.below(12) {
-        0 | 1 => Command::Deactivate { principal: who, target: wanted, reason: reason(chance) },
+    match chance.below(24) {
+        0 | 1 => {
+            let target = if running.is_empty() { wanted } else { chance.pick(&running).target };
+            Command::Deactivate { principal: who, target, reason: reason(chance) }
+        }
         2 if !requests.is_empty() => Command::CancelRequest { request: chance.pick(&requests) },
+        3..=8 if !running.is_empty() => {
+            let a = chance.pick(&running);
+            let mut terms = terms(chance, who, a.target, now, false);
+            if !chance.one_in(6) {
+                terms.start = None;
+                terms.expiration = Expiration::At(a.ends.unwrap_or(now) + chance.minutes(90));
+            }
+            Command::ExtendActivation(terms)
+        }
+        9..=12 => {
+            let mine = !chance.one_in(10);
+            match more(chance, state, now, |whose| whose == who || !mine) {
+                Some((more, sort, terms)) => Command::AskToProlong { more, sort, terms },
+                None => proof(chance, cast, state, who),
+            }
+        }
+        13 => proof(chance, cast, state, who),
         _ => {
             let principal = if chance.one_in(15) { chance.pick(&cast.users) } else { who };
-            Command::RequestActivation(Terms {
-                principal,
-                target: wanted,
-                start: later(chance, now),
-                expiration: expiration(chance, now, false),
-                reason: reason(chance),
-                ticket: ticket(chance),
-            })
+            Command::RequestActivation(terms(chance, principal, wanted, now, false))
         }
     }
+}
+
+/// What somebody does about how they sign in, or somebody else does.
+fn proof(chance: &mut Chance, cast: &Cast, state: &State, who: PrincipalId) -> Command {
+    let principal = if chance.one_in(6) { chance.pick(&cast.everybody()) } else { who };
+    let theirs = state.credentials.iter().filter(|(_, c)| c.principal == principal);
+    let bound: Vec<(CredentialId, Method)> = theirs.map(|(id, c)| (*id, c.method)).collect();
+    match chance.below(4) {
+        0 => Command::EndSessions { principal },
+        1 if !bound.is_empty() => Command::RemoveCredential { principal, credential: chance.pick(&bound).0 },
+        _ => {
+            let method = chance.pick(&[Method::Password, Method::Totp, Method::EmergencySecret]);
+            let replaces = bound.iter().find(|(_, of)| *of == method).map(|(id, _)| *id);
+            Command::BindCredential { principal, method, bound: in_vault(chance), replaces }
+        }
+    }
+}
+
+fn in_vault(chance: &mut Chance) -> InVault {
+    InVault { credential: CredentialId(chance.id()), version: 1 }
 }
 
 /// What somebody decides for others, if something waits.
 pub(crate) fn decision(chance: &mut Chance, state: &State) -> Option<Command> {
     let open: Vec<RequestId> = state.open.iter().map(|(_, request)| *request).collect();
     let all: Vec<RequestId> = state.requests.keys().copied().collect();
-    let request = match (open.is_empty() || chance.one_in(8), all.is_empty()) {
-        (false, _) => chance.pick(&open),
-        (true, false) => chance.pick(&all),
-        (true, true) => return None,
-    };
+    let over = if open.is_empty() { chance.one_in(5) } else { chance.one_in(10) };
+    let request = chance.pick(match (over, open.is_empty(), all.is_empty()) {
+        (true, _, false) => &all,
+        (false, false, _) => &open,
+        _ => return None,
+    });
     let open = state.requests[&request].open_stage().and_then(|stage| u8::try_from(stage).ok()).unwrap_or(0);
     // Now and then a decision comes late, or too soon, for another stage than the one that waits.
     let stage = if chance.one_in(10) { chance.below(3) as u8 } else { open };
     Some(Command::DecideRequest { request, stage, approve: !chance.one_in(4), reason: reason(chance) })
-}
-
-/// What an administrator does, or somebody who would like to be one.
-pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, now: Time) -> Command {
-    let somebody = chance.pick(&cast.everybody());
-    let a_user = chance.pick(&cast.users);
-    let group = chance.pick(&cast.groups);
-    let whom = [somebody, a_user, a_user, group];
-    let (principal, target) = (chance.pick(&whom), target(chance, cast));
-    match chance.below(40) {
-        0..=11 => Command::Assign {
-            sort: sort(chance),
-            terms: Terms {
-                principal,
-                target,
-                start: later(chance, now),
-                expiration: expiration(chance, now, true),
-                reason: reason(chance),
-                ticket: ticket(chance),
-            },
-        },
-        12..=13 => Command::Reassign {
-            sort: sort(chance),
-            terms: Terms {
-                principal,
-                target,
-                start: later(chance, now),
-                expiration: expiration(chance, now, true),
-                reason: reason(chance),
-                ticket: ticket(chance),
-            },
-        },
-        14..=16 => Command::Remove {
-            sort: sort(chance),
-            principal,
-            target,
-            when: if chance.one_in(3) { Removal::WhenRunningEnd } else { Removal::Now },
-            reason: reason(chance),
-        },
-        17 => {
-            let person = chance.one_in(3).then(|| state.person_of(a_user)).flatten();
-            Command::CreateUser(user(chance, person))
-        }
-        18..=20 => Command::UpdateUser {
-            user: somebody,
-            name: None,
-            upn: None,
-            enabled: Some(!chance.one_in(3)),
-            person: None,
-        },
-        21 => Command::UpdateUser {
-            user: somebody,
-            name: Some("Renamed".into()),
-            upn: None,
-            enabled: None,
-            person: state.person_of(a_user).filter(|_| chance.one_in(2)),
-        },
-        22 if cast.users.len() > 4 && cast.groups.len() > 1 => Command::DeletePrincipal { principal: somebody },
-        23..=25 => Command::AddMember { group, member: chance.pick(&cast.everybody()) },
-        26..=27 => Command::RemoveMember { group, member: chance.pick(&cast.everybody()) },
-        28 if cast.groups.len() < 6 => Command::CreateGroup {
-            group: PrincipalId(chance.id()),
-            name: "group".into(),
-            description: String::new(),
-            role_assignable: chance.one_in(2),
-            owners: vec![a_user],
-            members: vec![chance.pick(&cast.users)],
-        },
-        29 if cast.units.len() < 4 => {
-            Command::CreateUnit { unit: UnitId(chance.id()), name: "unit".into(), description: String::new() }
-        }
-        30 if !cast.units.is_empty() => match chance.below(8) {
-            0 => Command::DeleteUnit { unit: chance.pick(&cast.units) },
-            1..=2 => Command::RemoveFromUnit { unit: chance.pick(&cast.units), object: somebody.0 },
-            _ => Command::AddToUnit { unit: chance.pick(&cast.units), object: somebody.0 },
-        },
-        31 if cast.roles.len() < 3 => Command::CreateRole {
-            role: RoleId(chance.id()),
-            name: format!("Custom {}", chance.below(1000)),
-            description: String::new(),
-            actions: vec!["microsoft.directory/groups/standard/read".into()],
-            enabled: !chance.one_in(8),
-            version: None,
-        },
-        32 if !cast.roles.is_empty() => match chance.below(4) {
-            0 => Command::DeleteRole { role: chance.pick(&cast.roles) },
-            _ => Command::UpdateRole {
-                role: chance.pick(&cast.roles),
-                name: None,
-                description: None,
-                actions: None,
-                enabled: Some(chance.one_in(2)),
-                version: None,
-            },
-        },
-        33 if cast.hosts.len() < 4 => Command::IssueHostCode {
-            code: CredentialId(chance.id()),
-            unit: (!cast.units.is_empty() && chance.one_in(2)).then(|| chance.pick(&cast.units)),
-            expires: now + Span::from_hours(1),
-        },
-        34 if !cast.hosts.is_empty() && chance.one_in(4) => Command::RemoveHost { host: chance.pick(&cast.hosts) },
-        35 => Command::IssueCode {
-            principal: somebody,
-            code: CredentialId(chance.id()),
-            expires: now + Span::from_hours(1),
-        },
-        36 if chance.one_in(4) => Command::ErasePrincipal { principal: somebody },
-        37 => Command::MapAccount {
-            person: state.person_of(a_user).unwrap_or(PersonId(a_user.0)),
-            place: Place::Everywhere,
-            account: (!chance.one_in(4)).then(|| chance.pick(&["ana", "ben", "root", "svc"]).to_owned()),
-        },
-        _ => Command::ChangeRules { role: target.role_id(), changes: vec![rule(chance, cast)] },
-    }
-}
-
-fn rule(chance: &mut Chance, cast: &Cast) -> RuleChange {
-    match chance.below(7) {
-        0 => RuleChange::ActivationExpiration { span_max: Span::from_minutes(30) + chance.minutes(600) },
-        1 => RuleChange::ActivationEnablement {
-            mfa: !chance.one_in(3),
-            reason: !chance.one_in(3),
-            ticket: chance.one_in(2),
-        },
-        2 => RuleChange::AdminExpiration {
-            side: chance.pick(&[Side::Eligibility, Side::Assignment]),
-            required: chance.one_in(2),
-            span_max: Span::from_days(30) + chance.minutes(100_000),
-        },
-        3 => RuleChange::Freshness { mfa_age_max: Span::from_minutes(1) + chance.minutes(30) },
-        4 => RuleChange::Pending { pending_max: Span::from_minutes(10) + chance.minutes(3000) },
-        _ => {
-            let stage = |chance: &mut Chance| {
-                let mut approvers = Vec::new();
-                for _ in 0..chance.below(3) {
-                    approvers.push(match chance.one_in(2) {
-                        true => Approver::Group(chance.pick(&cast.groups)),
-                        false => Approver::User(chance.pick(&cast.users)),
-                    });
-                }
-                Stage { needed: 1 + chance.one_in(4) as u8, reason: chance.one_in(2), ..Stage::one_of(approvers) }
-            };
-            let mut stages = vec![stage(chance)];
-            if chance.one_in(4) {
-                stages.push(stage(chance));
-            }
-            RuleChange::Approval(Approval {
-                required: !chance.one_in(4),
-                required_for_extension: false,
-                asker_reason: true,
-                stages,
-            })
-        }
-    }
-}
-
-/// What machines say: a host that enrols or reports, and sign-ins.
-pub(crate) fn machine(chance: &mut Chance, cast: &Cast, state: &State) -> (Command, Caller) {
-    let codes: Vec<CredentialId> = state.codes.keys().copied().collect();
-    match chance.below(4) {
-        0 if !codes.is_empty() => {
-            let host = DeviceId(chance.id());
-            let key = hex::encode([chance.id().into_bytes(), chance.id().into_bytes()].concat());
-            let name = format!("host-{}", chance.below(10_000));
-            let code = chance.pick(&codes);
-            (Command::EnrolHost { host, name, key, code }, Caller::host(chance.id(), host))
-        }
-        1 if !cast.hosts.is_empty() && !state.assignments.is_empty() => {
-            let host = chance.pick(&cast.hosts);
-            let assignments: Vec<_> = state.assignments.values().collect();
-            let assignment = chance.pick(&assignments);
-            let result = chance.pick(&[
-                Effect::Effective,
-                Effect::Gone,
-                Effect::Refused(Personal::new(assignment.principal, "no such account")),
-            ]);
-            let outcome = Outcome { assignment: assignment.id, principal: assignment.principal, host, result };
-            // Sometimes in another host's name.
-            let speaks = chance.pick(&cast.hosts);
-            (Command::ReportGrants { results: vec![outcome] }, Caller::host(chance.id(), speaks))
-        }
-        _ => {
-            let principal = Some(chance.pick(&cast.everybody()));
-            let outcome = chance.pick(&[SignIn::Succeeded, SignIn::Failed, SignIn::Throttled]);
-            let (methods, from) = (vec![Method::Password], vec![("192.0.2.7".to_owned(), 1)]);
-            let note = SignInNote { principal, outcome, wrong: None, methods, count: 1, client: None, from };
-            (Command::NoteSignIn(note), Caller::timer(chance.id()))
-        }
-    }
 }

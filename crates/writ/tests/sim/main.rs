@@ -2,19 +2,23 @@
 //! store, with the ten laws checked after each step by oracles that share no code with the rules.
 //! It never sleeps: time is moved by hand.
 //!
-//! Always: everything follows from one seed. A failing seed is printed; `WRIT_SIM_SEED=n` repeats it alone.
+//! Always: everything follows from one seed. A failing seed is printed; `WRIT_SIM_SEED=n` repeats it alone, and
+//! `WRIT_SIM_SEED=1..400` runs as many as one has time for.
 #![expect(clippy::unwrap_used, reason = "a test: whatever is not as expected ends it")]
 
 mod asks;
 mod chance;
 mod laws;
+mod mirror;
 mod shadow;
 mod world;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use world::World;
 use writ_core::command::Expiration;
-use writ_core::event::{Action, Ask, Event};
+use writ_core::event::{Action, Ask, Event, KINDS};
 use writ_core::ids::{EligibilityId, PersonId, PrincipalId, RequestId, TenantId, Uuid};
 use writ_core::log::{Actor, Cause, Envelope, Via};
 use writ_core::personal::Personal;
@@ -22,8 +26,21 @@ use writ_core::rules::RuleChoice;
 use writ_core::scope::{Scope, Target};
 use writ_core::time::{Span, Time};
 
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 20;
 const STEPS: u32 = 600;
+
+/// Every action there is: each must be carried out somewhere.
+const ACTIONS: [Action; 9] = [
+    Action::AdminAssign,
+    Action::AdminUpdate,
+    Action::AdminRemove,
+    Action::AdminExtend,
+    Action::AdminRenew,
+    Action::SelfActivate,
+    Action::SelfDeactivate,
+    Action::SelfExtend,
+    Action::SelfRenew,
+];
 
 /// What a run came to, for comparing and for showing that it was not idle.
 #[derive(Debug, Default, PartialEq)]
@@ -35,6 +52,8 @@ struct Outcome {
     restarts: u64,
     mishaps: u64,
     days: i64,
+    /// How often each kind of event was read, and each action that was asked.
+    read: BTreeMap<String, u64>,
 }
 
 fn run(seed: u64, steps: u32) -> Outcome {
@@ -48,17 +67,21 @@ fn run(seed: u64, steps: u32) -> Outcome {
     })
 }
 
-fn seed_asked_for() -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a test that is told which seed to repeat")]
+/// One seed, or a range of them such as `100..400`.
+fn seeds_asked_for() -> Option<Range<u64>> {
+    #[expect(clippy::disallowed_methods, reason = "a test that is told which seeds to run")]
     let asked = std::env::var("WRIT_SIM_SEED").ok()?;
-    Some(asked.parse().expect("WRIT_SIM_SEED is a number"))
+    let number = |text: &str| text.parse::<u64>().expect("WRIT_SIM_SEED is a number, or two with .. between them");
+    Some(match asked.split_once("..") {
+        Some((first, end)) => number(first)..number(end),
+        None => number(&asked)..number(&asked) + 1,
+    })
 }
 
 #[test]
 fn years_of_random_commands_keep_the_ten_laws() {
-    let seeds: Vec<u64> = seed_asked_for().map_or_else(|| (1..=SEEDS).collect(), |seed| vec![seed]);
     let mut sum = Outcome::default();
-    for seed in seeds {
+    for seed in seeds_asked_for().unwrap_or(1..SEEDS + 1) {
         match catch_unwind(AssertUnwindSafe(|| run(seed, STEPS))) {
             Ok(outcome) => {
                 sum.entries += outcome.entries;
@@ -67,6 +90,7 @@ fn years_of_random_commands_keep_the_ten_laws() {
                 sum.restarts += outcome.restarts;
                 sum.mishaps += outcome.mishaps;
                 sum.days += outcome.days;
+                outcome.read.into_iter().for_each(|(kind, n)| *sum.read.entry(kind).or_default() += n);
             }
             Err(panic) => {
                 eprintln!("seed {seed} breaks a law; to repeat it: WRIT_SIM_SEED={seed} cargo test -p writ --test sim");
@@ -75,10 +99,14 @@ fn years_of_random_commands_keep_the_ten_laws() {
         }
     }
     println!("{sum:?}");
-    if seed_asked_for().is_none() {
+    if seeds_asked_for().is_none() {
         // A simulation in which nothing happens would keep every law.
         assert!(sum.activations > 60 && sum.approvals > 20 && sum.mishaps > 20 && sum.restarts > 20, "{sum:?}");
         assert!(sum.days > 365 * 5, "{sum:?}");
+        let actions = ACTIONS.map(|action| format!("{action:?}"));
+        for kind in KINDS.iter().copied().chain(actions.iter().map(String::as_str)) {
+            assert!(sum.read.contains_key(kind), "{kind} never happened: {sum:?}");
+        }
     }
 }
 
