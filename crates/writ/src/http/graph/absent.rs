@@ -5,7 +5,8 @@
 
 use super::ask::{Answer, Ask, Route};
 use super::directory_objects::DIRECTORY_OBJECT;
-use super::odata::{Entity, Property};
+use super::groups::GROUP;
+use super::odata::{Entity, Link, Property};
 use super::page::Shape;
 use crate::http::problem::Problem;
 use writ_core::may::Query;
@@ -60,13 +61,79 @@ pub static ORG_CONTACT: Entity = Entity {
     or: true,
 };
 
+/// What privileged access to groups has: schedules of who may become a member or an owner, their instances, and requests
+/// for them. Nobody is made eligible for a group here; tools that show roles and groups together ask for both.
+pub static GROUP_ACCESS: Entity = Entity {
+    name: "privilegedAccessGroupSchedule",
+    properties: &[
+        Property::id("id"),
+        Property::text("accessId"),
+        Property::id("groupId"),
+        Property::id("principalId"),
+        Property::text("memberType"),
+        Property::text("assignmentType"),
+        Property::text("status"),
+        Property::text("action"),
+        Property::text("justification"),
+        Property::id("approvalId"),
+        Property::id("targetScheduleId"),
+        Property::id("eligibilityScheduleId"),
+        Property::id("assignmentScheduleId"),
+        Property::time("createdDateTime"),
+        Property::time("startDateTime"),
+        Property::time("endDateTime"),
+    ],
+    links: &[Link::one("group", &GROUP), Link::one("principal", &DIRECTORY_OBJECT).mixed()],
+    special: &[],
+    or: true,
+};
+
 /// What is offered.
 pub const ROUTES: &[Route] = &[
+    Route::get("identityGovernance/privilegedAccess/group/eligibilitySchedules", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/eligibilitySchedules/filterByCurrentUser(on)", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", nobody),
+    Route::get(
+        "identityGovernance/privilegedAccess/group/eligibilityScheduleInstances/filterByCurrentUser(on)",
+        nobody,
+    ),
+    Route::get("identityGovernance/privilegedAccess/group/eligibilityScheduleRequests", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/eligibilityScheduleRequests/filterByCurrentUser(on)", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentSchedules", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentSchedules/filterByCurrentUser(on)", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleInstances", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleInstances/filterByCurrentUser(on)", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleRequests", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleRequests/filterByCurrentUser(on)", nobody),
+    Route::post("identityGovernance/privilegedAccess/group/eligibilityScheduleRequests", |ask| {
+        Box::pin(async { not_for_groups(ask) })
+    }),
+    Route::post("identityGovernance/privilegedAccess/group/assignmentScheduleRequests", |ask| {
+        Box::pin(async { not_for_groups(ask) })
+    }),
     Route::get("directory/deletedItems", bin),
     Route::get("directory/deletedItems/{id}", gone),
     Route::post("directory/deletedItems/{id}/restore()", |ask| Box::pin(async { gone(ask) })),
     Route::delete("directory/deletedItems/{id}", |ask| Box::pin(async { gone(ask) })),
 ];
+
+/// Who may become a member or an owner of a group for a while: nobody.
+fn nobody(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    if !ask.at("on").is_empty() {
+        ask.current_user(&["principal", "createdBy", "approver"])?;
+    }
+    let nobody = |_: &_, _| std::iter::empty::<Box<dyn super::odata::Row>>();
+    ask.list_as(&GROUP_ACCESS, "identityGovernance/privilegedAccess/group", Shape::by_id(), nobody)
+}
+
+fn not_for_groups(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    Err(Problem::bad_request(
+        "Membership of a group is not given for a while here. Make the group, or its members, eligible for a role: \
+         roleManagement/directory/roleEligibilityScheduleRequests.",
+    ))
+}
 
 /// Graph keeps what is deleted for thirty days; here it is gone at once.
 fn bin(ask: &Ask) -> Result<Answer, Problem> {

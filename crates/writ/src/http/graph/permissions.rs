@@ -67,6 +67,7 @@ fn thing(path: &str, link: &str) -> Option<Thing> {
         ("policies", "roleManagementPolicies" | "roleManagementPolicyAssignments") => Thing::Rules,
         ("auditLogs", _) => Thing::Audit,
         ("directoryObjects", _) | ("directory", "deletedItems") => Thing::Objects,
+        ("identityGovernance", "privilegedAccess") => Thing::Groups,
         _ => return None,
     })
 }
