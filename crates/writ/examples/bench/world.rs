@@ -129,6 +129,7 @@ impl World {
             aud: AUDIENCE.to_owned(),
             sub: who,
             oid: who,
+            upn: None,
             tid: self.tenant,
             scp: SCOPES.to_owned(),
             amr: vec!["pwd".to_owned(), "otp".to_owned(), "mfa".to_owned()],

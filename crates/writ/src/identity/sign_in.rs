@@ -252,11 +252,15 @@ impl Identity {
         let now = self.now();
         let ends = session.ends.min(now + TOKEN_SPAN);
         let scope = session.scopes.join(" ");
+        let state = self.state();
+        let user = state.principals.get(&session.principal).and_then(|p| p.user());
+        let upn = user.and_then(|user| user.upn.text()).map(str::to_owned);
         let claims = Claims {
             iss: self.0.terms.issuer.clone(),
             aud: session.audience.clone(),
             sub: session.principal,
             oid: session.principal,
+            upn,
             tid: self.0.terms.tenant,
             scp: scope.clone(),
             amr: shown(&session.methods),

@@ -47,6 +47,9 @@ pub struct Claims {
     pub sub: PrincipalId,
     /// The principal again, under the name that Graph's clients read.
     pub oid: PrincipalId,
+    /// The user principal name when the token was made, which clients show as the account. Nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upn: Option<String>,
     /// The tenant.
     pub tid: TenantId,
     /// Delegated permissions, separated by blanks.
@@ -293,6 +296,7 @@ mod tests {
             aud: terms().audiences[0].clone(),
             sub: who,
             oid: who,
+            upn: Some("ana@northwind.example".into()),
             tid: terms().tenant,
             scp: "User.Read".into(),
             amr: vec!["pwd".into(), "otp".into(), "mfa".into()],

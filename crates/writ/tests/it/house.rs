@@ -244,6 +244,7 @@ impl House {
             aud: AUDIENCE.into(),
             sub: who,
             oid: who,
+            upn: None,
             tid: TENANT,
             scp: scopes.join(" "),
             amr: vec!["pwd".into()],

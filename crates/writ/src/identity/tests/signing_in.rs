@@ -385,3 +385,14 @@ async fn a_token_for_another_api_is_not_made() {
     let caller = house.identity.caller(&issued.unwrap().tokens.unwrap().access, &origin(1)).await.unwrap();
     assert_eq!(*caller.scopes.unwrap(), ["User.Read".to_owned()]);
 }
+
+/// Clients that are given a token show whose it is by what stands in it.
+#[tokio::test]
+async fn a_token_says_the_name_of_its_holder() {
+    let (house, app) = House::with_ana().await;
+    let issued = house.ana_in(&app).await;
+    let body = B64.decode(issued.access.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(claims["upn"], "Ana@Northwind.example");
+    assert_eq!(claims["oid"], claims["sub"]);
+}
