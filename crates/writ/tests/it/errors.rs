@@ -334,6 +334,8 @@ async fn pages_batches_and_headers_in_graphs_own_words() {
         "400 BadRequest: Parsing OData Select and Expand failed: Could not find a property named 'shoeSize' on type 'microsoft.graph.user'."
     );
     says(&dana.get("/v1.0/users?$filter=displayName eq").await.refused(), "400 BadRequest", "Invalid filter clause");
+    let said = dana.get("/v1.0/users?$fliter=displayName eq 'a'").await.refused();
+    says(&said, "400 Request_BadRequest", "Unrecognized query argument specified: '$fliter'.");
     for (token, sentence) in
         [("", "Access token is empty."), ("not.a.token", "CompactToken parsing failed with error code: 80049217")]
     {

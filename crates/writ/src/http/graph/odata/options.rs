@@ -161,12 +161,14 @@ impl Query {
                 // What PowerShell leaves of a `$filter` in double quotes. It cannot be a misspelt option, and Graph ignores it.
                 "" => continue,
                 "format" if value.to_ascii_lowercase().contains("json") => {}
+                // Graph's words on the directory, with what there is after them.
                 _ => {
-                    return Err(Problem::bad_request(format!(
-                        "Query option '{}' is not supported here. Supported: $filter, $select, $expand, $orderby, \
-                         $top, $skip, $count, $search.",
+                    let told = format!(
+                        "Unrecognized query argument specified: '{}'. Supported: $filter, $select, $expand, $orderby, $top, \
+                         $skip, $count, $search.",
                         shown(&name)
-                    )));
+                    );
+                    return Err(Problem::new(http::StatusCode::BAD_REQUEST, "Request_BadRequest", told));
                 }
             }
             seen.push(option);

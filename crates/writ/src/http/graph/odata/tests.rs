@@ -207,7 +207,7 @@ fn expansions_nest_with_their_own_options() {
 #[test]
 fn options_that_are_not_offered_are_refused_by_name() {
     let said = |raw: &str, of| Query::parse(raw, &THING, of).expect_err(raw).message().to_owned();
-    insta::assert_snapshot!(said("$fliter=on", Of::Many), @"Query option '$fliter' is not supported here. Supported: $filter, $select, $expand, $orderby, $top, $skip, $count, $search.");
+    insta::assert_snapshot!(said("$fliter=on", Of::Many), @"Unrecognized query argument specified: '$fliter'. Supported: $filter, $select, $expand, $orderby, $top, $skip, $count, $search.");
     insta::assert_snapshot!(said("$filter=on", Of::One), @"Query option '$filter' is not allowed here: it applies to lists.");
     insta::assert_snapshot!(said("$top=1000", Of::Many), @"Invalid page size specified: '1000'. Must be between 1 and 999 inclusive.");
     insta::assert_snapshot!(said("$select=nope", Of::Many), @"Parsing OData Select and Expand failed: Could not find a property named 'nope' on type 'microsoft.graph.thing'.");
