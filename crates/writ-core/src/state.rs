@@ -63,6 +63,8 @@ pub struct State {
     pub eligibilities: OrdMap<EligibilityId, Arc<Eligibility>>,
     /// Eligibilities by their role and where they hold.
     pub placed: OrdMap<(RoleId, Scope, EligibilityId), Arc<Eligibility>>,
+    /// When eligibilities were made.
+    pub made: OrdSet<(Time, EligibilityId)>,
     /// When eligibilities made for later begin.
     pub opening: OrdSet<(Time, EligibilityId)>,
     /// Assignments, standing and activated.
@@ -359,6 +361,7 @@ impl State {
             rules: OrdMap::new(),
             eligibilities: OrdMap::new(),
             placed: OrdMap::new(),
+            made: OrdSet::new(),
             opening: OrdSet::new(),
             assignments: OrdMap::new(),
             held: OrdMap::new(),

@@ -92,6 +92,7 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
         behind_proxy: settings.behind_proxy,
         throttle: Arc::default(),
         streams: streams.clone(),
+        walks: Arc::default(),
     };
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = axum_server::Handle::new();

@@ -12,6 +12,7 @@ impl State {
         if e.starts > e.changed.unwrap_or(e.made) {
             self.opening.insert((e.starts, e.id));
         }
+        self.made.insert((e.made, e.id));
         let e = Arc::new(e);
         self.placed.insert((e.target.role_id(), e.target.scope(), e.id), e.clone());
         self.hold(e.target.role_id(), e.principal, |h| h.eligibilities.push(e.clone()));
@@ -25,6 +26,7 @@ impl State {
             take(&mut self.timers, &(end, Timer::EndEligibility(id)));
         }
         take(&mut self.opening, &(e.starts, id));
+        self.made.remove(&(e.made, id));
         self.placed.remove(&(e.target.role_id(), e.target.scope(), id));
         self.let_go(e.target.role_id(), e.principal, |h| h.eligibilities.retain(|x| x.id != id));
         Some(e)

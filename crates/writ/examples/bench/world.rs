@@ -96,6 +96,7 @@ impl World {
             // What is measured is how fast an answer is, not when a caller is told to wait.
             throttle: std::sync::Arc::new(writ::http::graph::throttle::Throttle::off()),
             streams: std::sync::Arc::default(),
+            walks: std::sync::Arc::default(),
         };
         let engine = opened.engine.clone();
         let trivial = Router::new()

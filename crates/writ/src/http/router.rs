@@ -8,6 +8,7 @@
 use super::api::changes::Streams;
 use super::graph::page::PageKey;
 use super::graph::throttle::Throttle;
+use super::graph::walk::Walks;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
 use crate::connectors::hosts::Hosts;
 use crate::engine::Engine;
@@ -51,6 +52,8 @@ pub struct App {
     pub throttle: Arc<Throttle>,
     /// Streams of changes that are open.
     pub streams: Arc<Streams>,
+    /// Lists that are looked through row by row.
+    pub walks: Arc<Walks>,
 }
 
 /// All routes, in what every request passes through.

@@ -139,6 +139,7 @@ impl House {
             behind_proxy: false,
             throttle,
             streams: std::sync::Arc::default(),
+            walks: std::sync::Arc::default(),
         };
         let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
         let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };

@@ -32,7 +32,7 @@ fn somebody(n: u128) -> PrincipalId {
 }
 
 /// Does what is allowed, as Dana.
-async fn tries(house: &House, command: Command) -> bool {
+pub(crate) async fn tries(house: &House, command: Command) -> bool {
     let now = Some(house.engine.now());
     let proof = Proof { signed_in: now, mfa: now, ..Proof::default() };
     house.engine.submit(command, Caller::signed_in(fresh_id(), DANA, Via::Api, proof)).await.is_ok()
@@ -112,16 +112,37 @@ struct List {
     exact: &'static [&'static str],
     /// What may be filtered by with `startswith`.
     text: &'static [&'static str],
+    /// What may be filtered by with `ge` and `le`.
+    times: &'static [&'static str],
     orders: &'static [&'static str],
     searched: bool,
 }
 
-const HELD: &[&str] = &["id", "principalId", "roleDefinitionId", "directoryScopeId", "memberType"];
+const HELD: [&str; 6] = ["id", "principalId", "roleDefinitionId", "directoryScopeId", "memberType", "appScopeId"];
+const REQUESTED: &[&str] = &[
+    "id",
+    "principalId",
+    "roleDefinitionId",
+    "directoryScopeId",
+    "status",
+    "action",
+    "targetScheduleId",
+    "appScopeId",
+    "isValidationOnly",
+];
+
+/// What everything held may be filtered by, and more.
+macro_rules! held {
+    ($($more:literal),+) => {
+        &[HELD[0], HELD[1], HELD[2], HELD[3], HELD[4], HELD[5], $($more),+]
+    };
+}
 const LISTS: &[List] = &[
     List {
         path: "/v1.0/users",
         exact: &["id", "displayName", "userPrincipalName", "mail"],
         text: &["displayName", "userPrincipalName"],
+        times: &[],
         orders: &["displayName", "displayName desc", "userPrincipalName desc", "displayName,userPrincipalName desc"],
         searched: true,
     },
@@ -129,48 +150,55 @@ const LISTS: &[List] = &[
         path: "/v1.0/groups",
         exact: &["id", "displayName", "isAssignableToRole"],
         text: &["displayName"],
+        times: &["createdDateTime"],
         orders: &["displayName", "createdDateTime desc,displayName"],
         searched: true,
     },
     List {
         path: "/v1.0/roleManagement/directory/roleEligibilityScheduleInstances",
-        exact: HELD,
+        exact: held!["roleEligibilityScheduleId"],
         text: &[],
+        times: &["startDateTime", "endDateTime"],
         orders: &["startDateTime desc", "roleDefinitionId,principalId desc", "roleDefinitionId"],
         searched: false,
     },
     List {
         path: "/v1.0/roleManagement/directory/roleEligibilitySchedules",
-        exact: HELD,
+        exact: held!["status"],
         text: &["status"],
+        times: &["createdDateTime"],
         orders: &["createdDateTime", "id", "roleDefinitionId,id"],
         searched: false,
     },
     List {
         path: "/v1.0/roleManagement/directory/roleAssignmentScheduleInstances",
-        exact: HELD,
+        exact: held!["assignmentType", "roleAssignmentScheduleId", "roleAssignmentOriginId"],
         text: &["assignmentType"],
+        times: &["startDateTime", "endDateTime"],
         orders: &["principalId", "endDateTime desc"],
         searched: false,
     },
     List {
         path: "/v1.0/roleManagement/directory/roleAssignmentSchedules",
-        exact: HELD,
+        exact: held!["status", "assignmentType"],
         text: &["status"],
+        times: &["createdDateTime"],
         orders: &["createdDateTime desc"],
         searched: false,
     },
     List {
         path: "/v1.0/roleManagement/directory/roleEligibilityScheduleRequests",
-        exact: &["id", "principalId", "roleDefinitionId", "directoryScopeId", "status", "action"],
+        exact: REQUESTED,
         text: &["status"],
+        times: &["createdDateTime", "completedDateTime"],
         orders: &["createdDateTime desc", "status,createdDateTime"],
         searched: false,
     },
     List {
         path: "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests",
-        exact: &["id", "principalId", "roleDefinitionId", "directoryScopeId", "status", "action"],
+        exact: REQUESTED,
         text: &["status"],
+        times: &["createdDateTime"],
         orders: &["createdDateTime"],
         searched: false,
     },
@@ -182,6 +210,8 @@ enum Cond {
     Is(&'static str, Json, bool),
     In(&'static str, Vec<Json>),
     Starts(&'static str, String),
+    /// At this moment or later; or at this moment or earlier.
+    Since(&'static str, Json, bool),
     And(Box<Cond>, Box<Cond>),
     Or(Box<Cond>, Box<Cond>),
     Not(Box<Cond>),
@@ -199,11 +229,13 @@ impl Dice<'_> {
 impl Cond {
     fn roll(dice: &mut Dice, list: &List, rows: &[Json], deep: usize) -> Cond {
         let value = |dice: &mut Dice, property: &str| match dice.roll(8) {
-            0 if property != "isAssignableToRole" => Json::from("11111111-2222-3333-4444-555555555555"),
+            0 if !property.starts_with("is") && !property.ends_with("DateTime") => {
+                Json::from("11111111-2222-3333-4444-555555555555")
+            }
             _ if rows.is_empty() => Json::Null,
             _ => rows[dice.roll(rows.len())][property].clone(),
         };
-        match if deep == 0 { dice.roll(5) } else { dice.roll(9) } {
+        match if deep == 0 { dice.roll(6) } else { dice.roll(10) } {
             0..=2 => {
                 let property = list.exact[dice.roll(list.exact.len())];
                 Cond::Is(property, value(dice, property), dice.roll(6) > 0)
@@ -217,11 +249,18 @@ impl Cond {
                 let text = value(dice, property).as_str().unwrap_or_default().to_owned();
                 Cond::Starts(property, text.chars().take(1 + dice.roll(5)).collect())
             }
-            5 | 6 => Cond::And(
+            5 => {
+                let property = list.times.get(dice.roll(list.times.len())).copied().unwrap_or("id");
+                match value(dice, property) {
+                    at if list.times.is_empty() || at.is_null() => Cond::Is(property, at, true),
+                    at => Cond::Since(property, at, dice.roll(2) == 0),
+                }
+            }
+            6 | 7 => Cond::And(
                 Box::new(Cond::roll(dice, list, rows, deep - 1)),
                 Box::new(Cond::roll(dice, list, rows, deep - 1)),
             ),
-            7 => Cond::Or(
+            8 => Cond::Or(
                 Box::new(Cond::roll(dice, list, rows, deep - 1)),
                 Box::new(Cond::roll(dice, list, rows, deep - 1)),
             ),
@@ -245,6 +284,8 @@ impl Cond {
                 format!("{property} in ({})", values.iter().map(literal).collect::<Vec<_>>().join(","))
             }
             Cond::Starts(property, text) => format!("startswith({property},'{}')", text.replace('\'', "''")),
+            Cond::Since(property, at, true) => format!("{property} ge {}", at.as_str().unwrap_or_default()),
+            Cond::Since(property, at, false) => format!("{property} le {}", at.as_str().unwrap_or_default()),
             Cond::And(a, b) => format!("({}) and ({})", a.text(), b.text()),
             Cond::Or(a, b) => format!("({}) or ({})", a.text(), b.text()),
             Cond::Not(a) => format!("not ({})", a.text()),
@@ -262,6 +303,17 @@ impl Cond {
             Cond::Starts(property, text) => {
                 row[*property].as_str().is_some_and(|v| v.to_lowercase().starts_with(&text.to_lowercase()))
             }
+            // Both are written alike, so the earlier text is the earlier moment.
+            Cond::Since(property, at, later) => match (row[*property].as_str(), at.as_str()) {
+                (Some(own), Some(at)) => {
+                    if *later {
+                        own >= at
+                    } else {
+                        own <= at
+                    }
+                }
+                _ => false,
+            },
             Cond::And(a, b) => a.means(row) && b.means(row),
             Cond::Or(a, b) => a.means(row) || b.means(row),
             Cond::Not(a) => !a.means(row),
@@ -284,7 +336,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Every row, page by page, with the number that the first page told.
-async fn walk(client: &Client, path: &str, options: &str) -> (Vec<Json>, Option<u64>) {
+pub(crate) async fn walk(client: &Client, path: &str, options: &str) -> (Vec<Json>, Option<u64>) {
     let (mut rows, mut count, mut at) = (Vec::new(), None, format!("{path}?{options}"));
     for page in 0.. {
         assert!(page < 1_000, "{path}?{options} has no end");
@@ -297,11 +349,11 @@ async fn walk(client: &Client, path: &str, options: &str) -> (Vec<Json>, Option<
     (rows, count)
 }
 
-fn id(row: &Json) -> String {
+pub(crate) fn id(row: &Json) -> String {
     row["id"].as_str().expect("every row has an id").to_owned()
 }
 
-fn ids(rows: &[Json]) -> Vec<String> {
+pub(crate) fn ids(rows: &[Json]) -> Vec<String> {
     let mut ids: Vec<String> = rows.iter().map(id).collect();
     ids.sort();
     ids
@@ -412,7 +464,15 @@ const WAYS: &[(&str, &str)] = &[
         "&$filter=roleDefinitionId eq 'ROLE' and directoryScopeId eq '/'",
     ),
     ("/v1.0/roleManagement/directory/roleEligibilitySchedules", "&$orderby=principalId desc,createdDateTime"),
+    (
+        "/v1.0/roleManagement/directory/roleEligibilitySchedules",
+        "&$filter=createdDateTime ge 2020-01-01T00:00:00Z and memberType eq 'Direct'",
+    ),
     ("/v1.0/roleManagement/directory/roleEligibilityScheduleRequests", ""),
+    (
+        "/v1.0/roleManagement/directory/roleEligibilityScheduleRequests",
+        "&$filter=createdDateTime ge 2020-01-01T00:00:00Z",
+    ),
     ("/v1.0/roleManagement/directory/roleEligibilityScheduleRequests", "&$filter=status eq 'Provisioned'"),
     ("/v1.0/roleManagement/directory/roleEligibilityScheduleRequests", "&$orderby=createdDateTime desc"),
 ];

@@ -16,6 +16,7 @@ mod elevation;
 mod errors;
 mod house;
 mod lists;
+mod long_lists;
 mod modified;
 mod noise;
 mod permissions;

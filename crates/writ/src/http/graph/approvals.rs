@@ -162,14 +162,16 @@ fn list(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
         (Whose::Principal, Some(me)) => r.ask.subject == me,
         (Whose::CreatedBy, Some(me)) => r.ask.by == Some(me),
         (Whose::Approver, Some(me)) => {
-            may_decide(&moment.state, r, me, moment.now) || r.stages.iter().flat_map(|s| &s.decided).any(|v| v.by == me)
+            r.stages.iter().flat_map(|s| &s.decided).any(|v| v.by == me) || may_decide(&moment.state, r, me, moment.now)
         }
         (_, None) => false,
     };
     let context = if whose == Whose::Everybody { PATH } else { "Collection(approval)" };
     ask.list(&APPROVAL, context, |_, from| {
-        let all = moment.state.requests.range(RequestId(from)..).map(|(_, r)| &**r).filter(|r| !r.stages.is_empty());
-        all.filter(move |r| mine(r) && ask.sees_request(r, view)).map(move |request| Approval { moment, request })
+        let all = ask.reach.count(moment.state.requests.range(RequestId(from)..)).map(|(_, r)| &**r);
+        all.filter(|r| !r.stages.is_empty())
+            .filter(move |r| mine(r) && ask.sees_request(r, view))
+            .map(move |request| Approval { moment, request })
     })
 }
 

@@ -11,6 +11,7 @@ use super::odata::value::write_text;
 use super::odata::{Entity, Linked, Property, Row};
 use super::page::{Place, Shape, fitting, page};
 pub use super::route::Route;
+use super::walk::Reach;
 use crate::engine::Wrong;
 use crate::history::History;
 use crate::http::problem::{Ids, Problem};
@@ -100,6 +101,8 @@ pub struct Ask {
     pub host: String,
     /// Where the caller stands in a list.
     pub page: Standing,
+    /// How many rows it may look at.
+    pub reach: Reach,
 }
 
 /// Where a caller stands in a list: read and checked once, however many ask.
@@ -109,6 +112,8 @@ pub struct Standing {
     place: OnceLock<Place>,
     /// The keys in the token that came, if one did.
     after: OnceLock<Vec<Json>>,
+    /// What is listed.
+    of: OnceLock<&'static Entity>,
 }
 
 /// An answer that is a success.
@@ -287,6 +292,11 @@ impl Ask {
         self.caller.principal.unwrap_or(PrincipalId::from_u128(0))
     }
 
+    /// What is listed, once that is known.
+    pub fn listed(&self) -> Option<&'static Entity> {
+        self.page.of.get().copied()
+    }
+
     /// What page tokens are bound to here.
     fn place(&self) -> Result<&Place, Problem> {
         if let Some(place) = self.page.place.get() {
@@ -312,6 +322,7 @@ impl Ask {
     /// What is asked of a list of these.
     pub fn query(&self, entity: &'static Entity) -> Result<Query, Problem> {
         self.advanced(entity)?;
+        let _ = self.page.of.set(entity);
         Query::parse(&self.raw, entity, Of::Many)
     }
 
@@ -334,6 +345,8 @@ impl Ask {
         shape: &Shape,
         rows: impl Iterator<Item = R>,
     ) -> Result<Answer, Problem> {
+        // Where no row can fit, none is looked at.
+        let rows = self.reach.count(rows.take(if query.never() { 0 } else { usize::MAX }));
         if self.counting {
             if let Some(known) = shape.known(query) {
                 return Ok(Answer::Count(known as u64));
@@ -409,20 +422,32 @@ impl Ask {
             None if link.mixed => "directoryObjects",
             None => link.to.name,
         };
+        let (to, whole, mixed) = match self.cast {
+            Some(cast) => (cast, collection(cast), false),
+            None => (link.to, whole, link.mixed),
+        };
+        let fits = |row: &dyn Row| self.cast.is_none_or(|cast| std::ptr::eq(row.entity(), cast));
+        let item = self.at("item");
+        // What may be very long is read only as far as a page needs.
+        if row.many_from(link.name, Uuid::nil()).is_some() {
+            let from = |id| row.many_from(link.name, id).into_iter().flatten().filter(|row| fits(&**row));
+            if !item.is_empty() {
+                let found = Uuid::try_parse(item).ok().and_then(|id| from(id).next());
+                return self.item(found, to, whole, mixed);
+            }
+            let shape = Shape::by_id().sorted();
+            let listed = self.list_as(to, whole, if mixed { shape.typed() } else { shape }, |_, id| from(id))?;
+            return Ok(if self.references { self.as_references(listed) } else { listed });
+        }
+        if !self.reach.allows(row.width(link.name)) {
+            // It is read again where there is time for it.
+            return Err(Problem::internal());
+        }
         match row.link(link.name) {
             Linked::Many(mut rows) => {
-                let (to, whole, mixed) = match self.cast {
-                    Some(cast) => (cast, collection(cast), false),
-                    None => (link.to, whole, link.mixed),
-                };
-                rows.retain(|r| self.cast.is_none_or(|cast| std::ptr::eq(r.entity(), cast)));
-                let item = self.at("item");
+                rows.retain(|row| fits(&**row));
                 if !item.is_empty() {
-                    let row =
-                        rows.iter().find(|r| r.get("id").as_str().is_some_and(|id| id.eq_ignore_ascii_case(item)));
-                    let row = row.ok_or_else(|| self.missing("item"))?;
-                    let query = Query::parse(&self.raw, to, Of::One)?;
-                    return Ok(self.written(&query, &format!("{whole}/$entity"), row, mixed));
+                    return self.item(rows, to, whole, mixed);
                 }
                 let shape = if mixed { Shape::by_id().typed() } else { Shape::by_id() };
                 let listed = self.list_as(to, whole, shape, |_, _| rows.into_iter())?;
@@ -438,6 +463,20 @@ impl Ask {
             }
             Linked::One(None) => Err(Problem::not_found(link.name)),
         }
+    }
+
+    /// The one of these rows that the path names.
+    fn item<'r>(
+        &self,
+        rows: impl IntoIterator<Item = Box<dyn Row + 'r>>,
+        to: &'static Entity,
+        whole: &str,
+        mixed: bool,
+    ) -> Result<Answer, Problem> {
+        let named = |row: &dyn Row| row.get("id").as_str().is_some_and(|id| id.eq_ignore_ascii_case(self.at("item")));
+        let row = rows.into_iter().find(|row| named(&**row)).ok_or_else(|| self.missing("item"))?;
+        let query = Query::parse(&self.raw, to, Of::One)?;
+        Ok(self.written(&query, &format!("{whole}/$entity"), &*row, mixed))
     }
 
     /// The address by which others refer to an object.

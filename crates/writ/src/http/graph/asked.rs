@@ -5,13 +5,15 @@
 //! history, once it shows the moment that is asked about: an index of them in the state would cost every activation.
 
 use super::ask::{Ask, Whose};
-use super::held::{Found, Seen, pinned};
+use super::held::{self, Found, Seen, pinned};
 use super::odata::options::Query;
 use super::page::Shape;
+use super::schedule_requests::{action_name, shown_status};
 use crate::http::problem::Problem;
 use std::time::Duration;
-use writ_core::ids::{PrincipalId, RequestId};
-use writ_core::state::Request;
+use uuid::Uuid;
+use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
+use writ_core::state::{Request, State};
 
 /// How long the history is waited for; it is a few milliseconds behind at most.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -24,11 +26,23 @@ pub async fn requests<'a>(ask: &'a Ask, query: &Query, seen: Seen) -> Result<Fou
         ids.sort_unstable();
         ids.dedup();
         let rows = ids.into_iter().filter_map(|id| state.requests.get(&id).map(|r| &**r));
-        return Ok(Found::of(shape, rows));
+        return Ok(Found::few(shape, rows));
     }
     let at = ask.seeks(query, &shape)?;
     let from = at.and_then(|at| at.first()?.as_str()?.parse().ok()).unwrap_or(RequestId::from_u128(0));
-    Ok(Found::of(shape, state.requests.range(from..).map(|(_, r)| &**r)))
+    // What the filter pins is compared before it is made into what Graph shows.
+    let roles = pinned::<RoleId>(query, "roleDefinitionId");
+    let scopes = held::scopes(query);
+    let words = |property| query.pins(property).map(|all| all.into_iter().map(str::to_owned).collect::<Vec<String>>());
+    let (actions, statuses) = (words("action"), words("status"));
+    let named = |all: &[String], name: &str| all.iter().any(|one| one.eq_ignore_ascii_case(name));
+    let fits = move |r: &&Request| {
+        roles.as_ref().is_none_or(|roles| roles.contains(&r.ask.target.role_id()))
+            && scopes.as_ref().is_none_or(|scopes| scopes.contains(&r.ask.target.scope()))
+            && actions.as_ref().is_none_or(|all| named(all, action_name(r.ask.action)))
+            && statuses.as_ref().is_none_or(|all| named(all, shown_status(&ask.moment, r)))
+    };
+    Ok(Found::fitting(ask, shape, state.requests.range(from..).map(|(_, r)| &**r), fits))
 }
 
 /// The requests that are all that the list can show, if an index says so.
@@ -45,7 +59,10 @@ async fn few(ask: &Ask, query: &Query, seen: Seen) -> Option<Vec<RequestId>> {
     let subjects: Vec<PrincipalId> = match (seen.whose, ask.moment.me, pinned(query, "principalId")) {
         (Whose::Principal, Some(me), _) => vec![me],
         (_, _, Some(pinned)) => pinned,
-        _ => return None,
+        _ => match pinned(query, "targetScheduleId") {
+            Some(schedules) => holders(ask, schedules).await?,
+            None => return lately_made(state, query),
+        },
     };
     // Without the history every request that is kept is looked at, which is dearer and no less right.
     let history = &ask.app.history;
@@ -57,6 +74,32 @@ async fn few(ask: &Ask, query: &Query, seen: Seen) -> Option<Vec<RequestId>> {
         let Ok(Some(closed)) = history.requests_about(subject).await else { return None };
         found.extend(closed);
         found.extend(state.open_of(subject).map(|r| r.ask.request));
+    }
+    Some(found)
+}
+
+/// The requests that were made as lately as the filter says, if they are few: those still open, and those closed since,
+/// because nothing is closed before it is made.
+fn lately_made(state: &State, query: &Query) -> Option<Vec<RequestId>> {
+    let since = query.filter.as_ref()?.since("createdDateTime")?;
+    let closed = state.closed.range((since, RequestId(Uuid::nil()))..).map(|(_, id)| *id);
+    held::few(closed.chain(state.open.iter().map(|(_, id)| *id)).map(Some))
+}
+
+/// Who holds or held these schedules; `None` if that of one is not known any more.
+async fn holders(ask: &Ask, schedules: Vec<Uuid>) -> Option<Vec<PrincipalId>> {
+    let state = &ask.moment.state;
+    let mut found = Vec::new();
+    for id in schedules {
+        let eligibility = state.eligibilities.get(&EligibilityId(id)).map(|e| e.principal);
+        let assignment = || state.assignments.get(&AssignmentId(id)).map(|a| a.principal);
+        let request = || state.requests.get(&RequestId(id)).map(|r| r.ask.subject);
+        let holder = match eligibility.or_else(assignment).or_else(request) {
+            Some(holder) => holder,
+            // What is gone was made by a request of that id, if by any.
+            None => ask.app.history.request(RequestId(id)).await.ok()??.ask.subject,
+        };
+        found.push(holder);
     }
     Some(found)
 }

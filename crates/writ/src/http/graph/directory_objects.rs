@@ -3,7 +3,7 @@
 
 use super::ask::{Answer, Ask, Moment, Route, Written};
 use super::odata::value::Value;
-use super::odata::{Entity, Linked, Property, Row};
+use super::odata::{Entity, Linked, Property, Row, Rows};
 use super::page::Shape;
 use super::{applications, devices, directory_roles, groups, service_principals, units, users};
 use crate::http::problem::{Problem, shown};
@@ -137,6 +137,9 @@ impl Row for Object<'_> {
         match (&self.what, property) {
             (What::Principal(p), "id") => p.id.into(),
             (What::Principal(p), "displayName") => p.name.shown().into(),
+            (What::Principal(Principal { kind: Kind::User(user), .. }), "userPrincipalName") => user.upn.shown().into(),
+            (What::Principal(Principal { kind: Kind::User(user), .. }), "mail") => user.upn.text().into(),
+            (What::Principal(p @ Principal { kind: Kind::User(_), .. }), "accountEnabled") => p.enabled.into(),
             _ => Value::Json(self.get(property)),
         }
     }
@@ -156,6 +159,25 @@ impl Row for Object<'_> {
             (What::Host(_), "registeredOwners" | "registeredUsers") => Linked::Many(Vec::new()),
             (What::Host(host), _) => Linked::Many(units::of_object(self.moment, host.id.0)),
             _ => Linked::One(None),
+        }
+    }
+
+    fn many_from(&self, name: &str, from: Uuid) -> Option<Rows<'_>> {
+        let members = match &self.what {
+            What::Principal(p) => &p.group()?.members,
+            What::Unit(unit) if unit.hosts.is_empty() => &unit.members,
+            _ => return None,
+        };
+        let members = members.range(PrincipalId(from)..).filter_map(|id| Object::principal(self.moment, *id));
+        (name == "members").then(|| Box::new(members.map(Object::boxed)) as Rows<'_>)
+    }
+
+    fn width(&self, name: &str) -> usize {
+        match (&self.what, name) {
+            (What::Principal(_), "ownedObjects") => self.moment.state.principals.len(),
+            (What::Principal(p), "members" | "transitiveMembers") => p.group().map_or(0, |g| g.members.len()),
+            (What::Unit(unit), "members") => unit.members.len(),
+            _ => 0,
         }
     }
 }

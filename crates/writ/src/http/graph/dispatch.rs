@@ -6,8 +6,9 @@ use super::applications::APPLICATION;
 use super::ask::{Answer, Ask, Moment, Standing};
 use super::directory_objects::DIRECTORY_OBJECT;
 use super::odata::Entity;
-use super::route::{Handler, Refused, Route, Table, Verb, segments};
+use super::route::{Refused, Route, Table, Verb, segments};
 use super::throttle::{self, Charge, Cost, Kind, Limits};
+use super::walk::{self, Reach};
 use super::{negotiation, permissions, properties};
 use crate::engine::fresh_id;
 use crate::http::problem::{Ids, Problem};
@@ -293,11 +294,9 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         cast,
         eventual,
         page: Standing::default(),
+        reach: if reads { Reach::near() } else { Reach::unbounded() },
     };
-    let answer = match found.route.handler {
-        Handler::Now(read) => read(&ask)?,
-        Handler::Later(wait) => wait(&ask).await?,
-    };
+    let answer = walk::answered(found.route, ask).await?;
     match (counting, answer) {
         (true, Answer::Count(n)) => Ok(Answer::Count(n)),
         // What is not a list cannot be counted.

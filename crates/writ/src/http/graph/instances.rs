@@ -192,7 +192,7 @@ pub fn named<'a>(moment: &'a Moment, id: &str) -> Option<&'a Assignment> {
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    let query = ask.query(&ELIGIBILITY_INSTANCE)?;
+    let query = ask.query(&ELIGIBILITY_INSTANCE)?.given(&held::same(seen_by, None));
     let seen = Seen { whose, view };
     let Found { mut shape, rows } = held::eligibilities(ask, &query, seen, "roleEligibilityScheduleId")?;
     if ask.all(seen) && (query.count || ask.counting) {
@@ -219,7 +219,7 @@ fn assignments(ask: &Ask, whose: Whose, plain: bool) -> Result<Answer, Problem> 
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
     let (entity, path) = if plain { (&ASSIGNMENT, PLAIN) } else { (&ASSIGNMENT_INSTANCE, ASSIGNMENTS) };
-    let query = ask.query(entity)?;
+    let query = ask.query(entity)?.given(&held::same(seen_by, None));
     let Found { shape, rows } = held::assignments(ask, &query, Seen { whose, view }, "roleAssignmentScheduleId")?;
     let rows = rows.map(|held| AssignmentInstance { moment, held, seen_by, plain });
     let shown = |row: &AssignmentInstance| in_force(moment, row.held) && ask.sees_held(row.held.principal, view);

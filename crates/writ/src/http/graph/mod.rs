@@ -49,6 +49,7 @@ pub mod together;
 pub mod transitive_assignments;
 pub mod units;
 pub mod users;
+pub mod walk;
 
 use super::router::App;
 use axum::Router;

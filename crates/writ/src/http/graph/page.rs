@@ -259,19 +259,18 @@ pub fn page<'p, R: Row>(
             // Counting goes on; the page is full.
             continue;
         }
-        let at: Vec<Key> = keys.iter().map(|by| Key::of(&by.kind, &row.value(by.property))).collect();
-        if after.as_ref().is_some_and(|after| compare(&at, after, &keys) != Ordering::Greater) {
+        if after.as_ref().is_some_and(|after| placed(&row, after, &keys) != Ordering::Greater) {
             continue;
         }
         if kept.len() < wanted {
-            kept.push(Kept { at, row, keys: &keys });
+            kept.push(Kept { at: keys_of(&row, &keys), row, keys: &keys });
             if stops && kept.len() == wanted {
                 break;
             }
         } else if let Some(mut last) = kept.peek_mut()
-            && compare(&at, &last.at, &keys) == Ordering::Less
+            && placed(&row, &last.at, &keys) == Ordering::Less
         {
-            *last = Kept { at, row, keys: &keys };
+            *last = Kept { at: keys_of(&row, &keys), row, keys: &keys };
         }
     }
     let mut kept = kept.into_sorted_vec();
@@ -314,6 +313,19 @@ pub fn keys(query: &Query, shape: &Shape) -> Vec<By> {
 /// When it does not: it was given for another order.
 pub fn fitting<'k>(at: &'k [Json], query: &Query, shape: &Shape) -> Result<&'k [Json], Problem> {
     if at.len() == keys(query, shape).len() { Ok(at) } else { Err(wrong()) }
+}
+
+fn keys_of(row: &impl Row, keys: &[By]) -> Vec<Key> {
+    keys.iter().map(|by| Key::of(&by.kind, &row.value(by.property))).collect()
+}
+
+/// Where a row stands beside one with these keys. Most rows are told by their first; the last, an id, is dear to make.
+fn placed(row: &impl Row, other: &[Key], keys: &[By]) -> Ordering {
+    let mut each = keys.iter().zip(other).map(|(by, other)| {
+        let ordering = Key::of(&by.kind, &row.value(by.property)).order(other);
+        if by.descending { ordering.reverse() } else { ordering }
+    });
+    each.find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn compare(a: &[Key], b: &[Key], keys: &[By]) -> Ordering {

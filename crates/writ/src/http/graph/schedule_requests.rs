@@ -102,7 +102,8 @@ const ACTIONS: &[(Action, &str)] = &[
     (Action::SelfRenew, "selfRenew"),
 ];
 
-fn action_name(action: Action) -> &'static str {
+/// An action in Graph's words.
+pub(super) fn action_name(action: Action) -> &'static str {
     ACTIONS.iter().find(|(a, _)| *a == action).map_or("", |(_, name)| name)
 }
 
@@ -120,11 +121,9 @@ fn status_of(moment: &Moment, r: &Request) -> Status {
     }
 }
 
-impl RequestRow<'_> {
-    fn status(&self) -> &'static str {
-        let administrators = self.request.stages.iter().any(|s| s.stage.administrators());
-        status_name(status_of(self.moment, self.request), administrators)
-    }
+/// What a request's status is shown as.
+pub(super) fn shown_status(moment: &Moment, r: &Request) -> &'static str {
+    status_name(status_of(moment, r), r.stages.iter().any(|s| s.stage.administrators()))
 }
 
 impl Row for RequestRow<'_> {
@@ -143,7 +142,7 @@ impl Row for RequestRow<'_> {
         let (r, ask) = (self.request, &self.request.ask);
         match property {
             "id" => ask.request.into(),
-            "status" => self.status().into(),
+            "status" => shown_status(self.moment, r).into(),
             "createdDateTime" => r.made.into(),
             "completedDateTime" if takes(ask.action) || r.status == Status::PendingApproval => Value::Null,
             // Of a grant that is still ahead, Graph gives the start.
@@ -273,7 +272,7 @@ async fn list(ask: &Ask, sort: Sort, whose: Result<Whose, Problem>) -> Written {
         (Whose::Approver, Some(me)) => may_decide(&moment.state, r, me, moment.now),
         (_, None) => false,
     };
-    let query = ask.query(entity)?;
+    let query = ask.query(entity)?.given(&[("appScopeId", Value::Null), ("isValidationOnly", false.into())]);
     let Found { shape, rows } = asked::requests(ask, &query, Seen { whose, view }).await?;
     let rows = rows.filter(|r| r.sort == sort).map(|request| RequestRow { moment, request, rehearsed: false });
     let shown = |row: &RequestRow| mine(row.request) && ask.sees_request(row.request, view);

@@ -120,7 +120,7 @@ impl Row for EligibilityRow<'_> {
             "id" | "createdUsing" => e.id.into(),
             "createdDateTime" => e.made.into(),
             "modifiedDateTime" => e.changed.into(),
-            "status" => "Provisioned".into(),
+            "status" => STATUS.into(),
             "memberType" => member_type(e.principal, self.seen_by),
             "scheduleInfo" => targets::window(e.starts, e.ends),
             other => targets::property(e.principal, e.target, other),
@@ -147,7 +147,7 @@ impl Row for AssignmentRow<'_> {
             ROW | "createdUsing" => a.id.into(),
             "createdDateTime" => a.made.into(),
             "modifiedDateTime" => a.changed.into(),
-            "status" => "Provisioned".into(),
+            "status" => STATUS.into(),
             "assignmentType" => assignment_type(a),
             "memberType" => member_type(a.principal, self.seen_by),
             "scheduleInfo" => targets::window(a.starts, a.ends),
@@ -163,6 +163,9 @@ impl Row for AssignmentRow<'_> {
         }
     }
 }
+
+/// The status that every schedule has.
+const STATUS: Option<&str> = Some("Provisioned");
 
 const ELIGIBILITIES: &str = "roleManagement/directory/roleEligibilitySchedules";
 const ASSIGNMENTS: &str = "roleManagement/directory/roleAssignmentSchedules";
@@ -186,7 +189,7 @@ pub const ROUTES: &[Route] = &[
 fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    let query = ask.query(&ELIGIBILITY_SCHEDULE)?;
+    let query = ask.query(&ELIGIBILITY_SCHEDULE)?.given(&held::same(seen_by, STATUS));
     let seen = Seen { whose, view };
     let Found { mut shape, rows } = held::eligibilities(ask, &query, seen, "id")?;
     if ask.all(seen) {
@@ -206,7 +209,7 @@ fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
 fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let (moment, seen_by) = (&ask.moment, ask.seen_by(whose));
-    let query = ask.query(&ASSIGNMENT_SCHEDULE)?;
+    let query = ask.query(&ASSIGNMENT_SCHEDULE)?.given(&held::same(seen_by, STATUS));
     let Found { shape, rows } = held::assignments(ask, &query, Seen { whose, view }, "id")?;
     // Activations whose start is still ahead are requests so far; Graph has schedules of them.
     let state = &*moment.state;

@@ -71,6 +71,7 @@ impl Door {
             behind_proxy: false,
             throttle: std::sync::Arc::default(),
             streams: std::sync::Arc::default(),
+            walks: std::sync::Arc::default(),
         };
         let clock = house.clock.clone();
         Door { house, router: router(app), clock }

@@ -23,6 +23,78 @@ impl Filter {
     }
 }
 
+/// A condition once it is known what every row says.
+enum Settled {
+    /// It holds for every row.
+    Always,
+    /// It holds for none.
+    Never,
+    /// It depends on the row.
+    Open(Filter),
+}
+
+impl Filter {
+    /// The same condition where some properties are the same for every row: what is only about them is decided here,
+    /// once. `None` when it holds for every row; when for none, an `Or` of nothing.
+    pub fn given(self, known: &[(&str, Value<'_>)]) -> Option<Filter> {
+        match settle(self, known) {
+            Settled::Always => None,
+            Settled::Never => Some(Filter::Or(Vec::new())),
+            Settled::Open(filter) => Some(filter),
+        }
+    }
+}
+
+fn settle(filter: Filter, known: &[(&str, Value<'_>)]) -> Settled {
+    let decided = |holds: bool| if holds { Settled::Always } else { Settled::Never };
+    let value = |path: &Path| known.iter().find(|(name, _)| path.is(name)).map(|(_, value)| value);
+    match filter {
+        Filter::And(parts) => match several(parts, known, false) {
+            None => Settled::Never,
+            Some(mut open) if open.len() < 2 => open.pop().map_or(Settled::Always, Settled::Open),
+            Some(open) => Settled::Open(Filter::And(open)),
+        },
+        Filter::Or(parts) => match several(parts, known, true) {
+            None => Settled::Always,
+            Some(mut open) if open.len() < 2 => open.pop().map_or(Settled::Never, Settled::Open),
+            Some(open) => Settled::Open(Filter::Or(open)),
+        },
+        Filter::Not(inner) => match settle(*inner, known) {
+            Settled::Always => Settled::Never,
+            Settled::Never => Settled::Always,
+            Settled::Open(inner) => Settled::Open(Filter::Not(Box::new(inner))),
+        },
+        Filter::Compare(path, op, literal) => match value(&path) {
+            Some(value) => decided(compare(value, op, &literal)),
+            None => Settled::Open(Filter::Compare(path, op, literal)),
+        },
+        Filter::In(path, literals) => match value(&path) {
+            Some(value) => decided(literals.iter().any(|literal| compare(value, Op::Eq, literal))),
+            None => Settled::Open(Filter::In(path, literals)),
+        },
+        Filter::Like(path, like, text) => match value(&path) {
+            Some(value) => decided(value.text().is_some_and(|value| alike(&value, like, &text))),
+            None => Settled::Open(Filter::Like(path, like, text)),
+        },
+        other => Settled::Open(other),
+    }
+}
+
+/// The conditions that depend on the row; `None` when one of them settles all: in an `or` one that always holds, in an
+/// `and` one that never does.
+fn several(parts: Vec<Filter>, known: &[(&str, Value<'_>)], or: bool) -> Option<Vec<Filter>> {
+    let mut open = Vec::new();
+    for part in parts {
+        match settle(part, known) {
+            Settled::Open(part) => open.push(part),
+            Settled::Always if or => return None,
+            Settled::Never if !or => return None,
+            Settled::Always | Settled::Never => {}
+        }
+    }
+    Some(open)
+}
+
 fn test(filter: &Filter, from: From<'_>) -> bool {
     match filter {
         Filter::And(parts) => parts.iter().all(|p| test(p, from)),
@@ -76,6 +148,10 @@ fn alike(value: &str, like: Like, text: &str) -> bool {
             value.get(..text.len()).is_some_and(|start| order_caseless(start, text).is_eq())
         }
         Like::Starts => value.to_lowercase().starts_with(text),
+        Like::Ends if value.is_ascii() => {
+            let at = value.len().checked_sub(text.len());
+            at.and_then(|at| value.get(at..)).is_some_and(|end| order_caseless(end, text).is_eq())
+        }
         Like::Ends => value.to_lowercase().ends_with(text),
         Like::Contains => value.to_lowercase().contains(text),
         Like::Word => words(&value.to_lowercase()).any(|rest| rest.starts_with(text)),

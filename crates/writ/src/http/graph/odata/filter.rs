@@ -18,7 +18,7 @@ use writ_core::time::{Span, Time};
 pub enum Filter {
     /// All of them hold.
     And(Vec<Filter>),
-    /// One of them holds.
+    /// One of them holds; of none, none does.
     Or(Vec<Filter>),
     /// It does not hold.
     Not(Box<Filter>),
@@ -104,6 +104,28 @@ impl Filter {
             Filter::Compare(path, Op::Eq, literal) if path.is(property) => Some(vec![literal.text()?]),
             Filter::In(path, values) if path.is(property) => values.iter().map(Literal::text).collect(),
             Filter::And(parts) => parts.iter().find_map(|p| p.pins(property)),
+            Filter::Or(parts) => {
+                let each: Option<Vec<Vec<&str>>> = parts.iter().map(|p| p.pins(property)).collect();
+                each.map(|each| each.concat())
+            }
+            _ => None,
+        }
+    }
+
+    /// The earliest moment that a property may have for the filter to hold, when the filter says so at its top.
+    pub fn since(&self, property: &str) -> Option<Time> {
+        match self {
+            Filter::Compare(path, Op::Ge | Op::Gt | Op::Eq, Literal::Time(at)) if path.is(property) => Some(*at),
+            Filter::And(parts) => parts.iter().filter_map(|p| p.since(property)).max(),
+            _ => None,
+        }
+    }
+
+    /// The latest moment that a property may have for the filter to hold, in the same way.
+    pub fn until(&self, property: &str) -> Option<Time> {
+        match self {
+            Filter::Compare(path, Op::Le | Op::Lt | Op::Eq, Literal::Time(at)) if path.is(property) => Some(*at),
+            Filter::And(parts) => parts.iter().filter_map(|p| p.until(property)).min(),
             _ => None,
         }
     }

@@ -96,7 +96,18 @@ pub trait Row {
     fn link(&self, _name: &str) -> Linked<'_> {
         Linked::One(None)
     }
+    /// What a link to very many leads to, in the order of their ids and from this one on, where it can be read so.
+    fn many_from(&self, _name: &str, _from: Uuid) -> Option<Rows<'_>> {
+        None
+    }
+    /// How many rows have to be looked at, about, before it is known what a link leads to.
+    fn width(&self, _name: &str) -> usize {
+        0
+    }
 }
+
+/// Rows, one after the other.
+pub type Rows<'a> = Box<dyn Iterator<Item = Box<dyn Row + 'a>> + 'a>;
 
 /// What a link leads to.
 pub enum Linked<'a> {
@@ -118,6 +129,12 @@ impl Row for Box<dyn Row + '_> {
     }
     fn link(&self, name: &str) -> Linked<'_> {
         (**self).link(name)
+    }
+    fn many_from(&self, name: &str, from: Uuid) -> Option<Rows<'_>> {
+        (**self).many_from(name, from)
+    }
+    fn width(&self, name: &str) -> usize {
+        (**self).width(name)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::filter::Filter;
 use super::parse::unknown;
+use super::value::Value;
 use super::{Entity, Kind, Link, Property, Row};
 use crate::http::graph::declared::Declared;
 use crate::http::problem::{Problem, shown};
@@ -174,6 +175,17 @@ impl Query {
             seen.push(option);
         }
         Ok(query)
+    }
+
+    /// The same query where these properties are the same for every row.
+    pub fn given(self, known: &[(&str, Value<'_>)]) -> Self {
+        let filter = self.filter.and_then(|filter| filter.given(known));
+        Self { filter, ..self }
+    }
+
+    /// Whether the filter lets no row through.
+    pub fn never(&self) -> bool {
+        matches!(&self.filter, Some(Filter::Or(parts)) if parts.is_empty())
     }
 
     /// Whether the filter lets a row through.

@@ -1,0 +1,55 @@
+//! Lists of more rows than are looked at where requests are answered, and a very large group.
+
+use crate::house::*;
+use crate::lists::{id, ids, tries, walk};
+use writ_core::command::Command;
+use writ_core::ids::PrincipalId;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_looks_far_is_whole_and_a_very_large_group_is_read_page_by_page() {
+    const MANY: u128 = 6_100;
+    let house = House::unmetered().await;
+    let group = PrincipalId::from_u128(0x9100);
+    let members: Vec<PrincipalId> = (0..MANY).map(|n| PrincipalId::from_u128(0x10_0000 + n * 0x1_0001)).collect();
+    for (n, member) in members.iter().enumerate() {
+        let made =
+            user(*member, &format!("Zz {n}"), &format!("many{n}@{}.example", if n == 7 { "one" } else { "most" }));
+        assert!(tries(&house, Command::CreateUser(made)).await);
+    }
+    let made = Command::CreateGroup {
+        group,
+        name: "Everybody".into(),
+        description: String::new(),
+        role_assignable: false,
+        owners: vec![],
+        members: vec![],
+    };
+    assert!(tries(&house, made).await);
+    for member in &members {
+        assert!(tries(&house, Command::AddMember { group, member: *member }).await);
+    }
+    let dana = house.signed_in(DANA).await.eventual();
+
+    // No index finds these, and there are more than are looked at where requests are answered.
+    let (found, _) = walk(&dana, "/v1.0/users", "$filter=endswith(userPrincipalName,'@one.example')").await;
+    assert_eq!(ids(&found), [members[7].to_string()]);
+    let (found, count) =
+        walk(&dana, "/v1.0/users", "$top=999&$count=true&$filter=endswith(mail,'@most.example')").await;
+    assert_eq!((found.len() as u128, count), (MANY - 1, Some(MANY as u64 - 1)));
+
+    let all: Vec<String> = members.iter().map(ToString::to_string).collect();
+    for link in ["members", "transitiveMembers"] {
+        let path = format!("/v1.0/groups/{group}/{link}");
+        let (found, count) = walk(&dana, &path, "$top=700&$count=true").await;
+        assert_eq!((ids(&found), count), (all.clone(), Some(MANY as u64)), "{link}");
+        assert_eq!(found.iter().map(id).collect::<Vec<_>>(), all, "{link}: in the order of their ids");
+        assert_eq!(dana.get(&format!("{path}/$count")).await.text, MANY.to_string());
+        let one = dana.get(&format!("{path}/{}", members[6_000])).await.is(200);
+        assert_eq!(one["displayName"], "Zz 6000");
+        dana.get(&format!("{path}/{DANA}")).await.is(404);
+        let (found, _) = walk(&dana, &format!("{path}/microsoft.graph.user"), "$filter=displayName eq 'zz 6099'").await;
+        assert_eq!(ids(&found), [members[6_099].to_string()]);
+        let (found, _) = walk(&dana, &format!("{path}/microsoft.graph.group"), "").await;
+        assert!(found.is_empty(), "there is no group in it");
+    }
+}
