@@ -28,6 +28,8 @@ const ROUND: Duration = Duration::from_millis(700);
 const CALLERS: usize = 16;
 const PAGE_TARGET: Duration = Duration::from_millis(10);
 const SHARE_TARGET: f64 = 0.5;
+/// After everything in the population happened, and before anything of this run.
+const LATELY: &str = "2026-11-20T00:00:00Z";
 /// How far into a list a deep page lies, in pages.
 const DEEP: usize = 200;
 
@@ -43,6 +45,7 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
         let made = activations(report, &world).await?;
         singles(report, &world, &token, &made).await?;
         pages(report, &world, &token).await?;
+        walks(report, &world, &token).await?;
         deep(report, &world, &token).await?;
         audit(report, &world, &token).await?;
         world.close().await;
@@ -129,6 +132,18 @@ async fn pages(report: &mut Report, world: &World, token: &str) -> Result<(), Fa
     const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
     const DEFINITIONS: &str = "/v1.0/roleManagement/directory/roleDefinitions";
     const USERS: &str = "/v1.0/users";
+    let by_id = |f: fn(&Population, u32) -> String| -> Ask {
+        let population = Arc::clone(&population);
+        Arc::new(move |n| encoded(&f(&population, anyone(n))))
+    };
+    let schedule =
+        by_id(|p, n| format!("{INSTANCES}?$filter=roleEligibilityScheduleId eq '{}'", p.eligibility(n, n % EACH)));
+    let origin = by_id(|p, n| {
+        let n = n - n % 3;
+        format!("{ACTIVE}?$filter=roleAssignmentOriginId eq '{}'", ids::assignment(p.person(n), p.target(n, 0), false))
+    });
+    let target = by_id(|p, n| format!("{REQUESTS}?$filter=targetScheduleId eq '{}'", p.eligibility(n, n % EACH)));
+    let members: Ask = Arc::new(|_| format!("/v1.0/groups/{}/members?$top=100", Population::everybody()));
     let asks: Vec<(&str, Ask)> = vec![
         ("eligible: no filter", with(INSTANCES, |_, _, _, _| "$top=100".to_owned())),
         ("eligible: principalId eq", with(INSTANCES, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
@@ -154,11 +169,80 @@ async fn pages(report: &mut Report, world: &World, token: &str) -> Result<(), Fa
             }),
         ),
         ("eligible: $count, no filter", with(INSTANCES, |_, _, _, _| "$count=true&$top=5".to_owned())),
+        (
+            "eligible: one role or another",
+            with(INSTANCES, |_, r, _, _| {
+                format!(
+                    "$filter=roleDefinitionId eq '{r}' or roleDefinitionId eq '62e90394-69f5-4237-9190-012177145e10'"
+                )
+            }),
+        ),
+        ("eligible: memberType eq 'Direct'", with(INSTANCES, |_, _, _, _| "$filter=memberType eq 'Direct'".to_owned())),
+        ("eligible: memberType eq 'Group'", with(INSTANCES, |_, _, _, _| "$filter=memberType eq 'Group'".to_owned())),
+        ("eligible: appScopeId eq null", with(INSTANCES, |_, _, _, _| "$filter=appScopeId eq null".to_owned())),
+        ("eligible: roleEligibilityScheduleId eq", schedule),
+        ("eligible: principalId ne", with(INSTANCES, |p, _, _, _| format!("$filter=principalId ne '{p}'"))),
+        ("eligible: roleDefinitionId ne", with(INSTANCES, |_, r, _, _| format!("$filter=roleDefinitionId ne '{r}'"))),
+        (
+            "eligible: ends within a month",
+            with(INSTANCES, |_, _, _, _| "$filter=endDateTime le 2026-12-24T00:00:00Z".to_owned()),
+        ),
+        (
+            "eligible schedules: made since yesterday",
+            with(SCHEDULES, |_, _, _, _| format!("$filter=createdDateTime ge {LATELY}")),
+        ),
+        (
+            "eligible schedules: made this year",
+            with(SCHEDULES, |_, _, _, _| "$filter=createdDateTime ge 2026-01-01T00:00:00Z".to_owned()),
+        ),
+        ("eligible schedules: status ne", with(SCHEDULES, |_, _, _, _| "$filter=status ne 'Provisioned'".to_owned())),
         ("eligible schedules: status eq", with(SCHEDULES, |_, _, _, _| "$filter=status eq 'Provisioned'".to_owned())),
         ("eligible schedules: $count", with(SCHEDULES, |_, _, _, _| "$count=true&$top=5".to_owned())),
         ("active: principalId eq", with(ACTIVE, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
         ("active: roleDefinitionId eq", with(ACTIVE, |_, r, _, _| format!("$filter=roleDefinitionId eq '{r}'"))),
         ("active: directoryScopeId eq", with(ACTIVE, |_, _, s, _| format!("$filter=directoryScopeId eq '{s}'"))),
+        (
+            "active: assignmentType eq 'Activated'",
+            with(ACTIVE, |_, _, _, _| "$filter=assignmentType eq 'Activated'".to_owned()),
+        ),
+        (
+            "active: assignmentType eq 'Assigned'",
+            with(ACTIVE, |_, _, _, _| "$filter=assignmentType eq 'Assigned'".to_owned()),
+        ),
+        (
+            "active: assignmentType ne 'Activated'",
+            with(ACTIVE, |_, _, _, _| "$filter=assignmentType ne 'Activated'".to_owned()),
+        ),
+        ("active: roleAssignmentOriginId eq", origin),
+        ("requests: action eq, most", with(REQUESTS, |_, _, _, _| "$filter=action eq 'selfActivate'".to_owned())),
+        ("requests: action eq, none", with(REQUESTS, |_, _, _, _| "$filter=action eq 'adminAssign'".to_owned())),
+        ("requests: status eq, none", with(REQUESTS, |_, _, _, _| "$filter=status eq 'Denied'".to_owned())),
+        ("requests: roleDefinitionId eq", with(REQUESTS, |_, r, _, _| format!("$filter=roleDefinitionId eq '{r}'"))),
+        ("requests: directoryScopeId eq", with(REQUESTS, |_, _, s, _| format!("$filter=directoryScopeId eq '{s}'"))),
+        ("requests: made since yesterday", with(REQUESTS, |_, _, _, _| format!("$filter=createdDateTime ge {LATELY}"))),
+        ("requests: targetScheduleId eq", target),
+        (
+            "requests: made by the caller",
+            with(
+                "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on='createdBy')",
+                |_, _, _, _| String::new(),
+            ),
+        ),
+        (
+            "requests: for the caller to decide",
+            with(
+                "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests/filterByCurrentUser(on='approver')",
+                |_, _, _, _| String::new(),
+            ),
+        ),
+        (
+            "approvals: for the caller to decide",
+            with(
+                "/beta/roleManagement/directory/roleAssignmentApprovals/filterByCurrentUser(on='approver')",
+                |_, _, _, _| String::new(),
+            ),
+        ),
+        ("members of a group of everybody", members),
         ("requests: status eq, pending", with(REQUESTS, |_, _, _, _| "$filter=status eq 'PendingApproval'".to_owned())),
         ("requests: status eq, done", with(REQUESTS, |_, _, _, _| "$filter=status eq 'Provisioned'".to_owned())),
         ("requests: principalId eq", with(REQUESTS, |p, _, _, _| format!("$filter=principalId eq '{p}'"))),
@@ -193,6 +277,48 @@ async fn pages(report: &mut Report, world: &World, token: &str) -> Result<(), Fa
     Ok(())
 }
 
+/// Lists that no index helps, and what somebody else notices of them: a single read beside two of them all the time.
+async fn walks(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
+    let title = "Looked through row by row, one caller";
+    report.section(title, &["what", "rows", "median", "p99", "a single read meanwhile, median", "p99"]);
+    const INSTANCES: &str = "/v1.0/roleManagement/directory/roleEligibilityScheduleInstances";
+    let group = Population::everybody();
+    let asks = [
+        ("a million eligible: startDateTime ge", format!("{INSTANCES}?$filter=startDateTime ge 2026-11-24T00:00:00Z")),
+        (
+            "a million eligible: not, or",
+            format!("{INSTANCES}?$filter=not (startDateTime le 2026-11-24T00:00:00Z or endDateTime eq null)"),
+        ),
+        ("a million eligible: $orderby=startDateTime", format!("{INSTANCES}?$orderby=startDateTime desc")),
+        ("100,000 users: endswith", "/v1.0/users?$filter=endswith(userPrincipalName,'.example.org')".to_owned()),
+        ("100,000 users: ne", "/v1.0/users?$filter=accountEnabled ne true".to_owned()),
+        ("100,000 members: $count", format!("/v1.0/groups/{group}/members/$count")),
+        ("100,000 members: transitive", format!("/v1.0/groups/{group}/transitiveMembers?$top=100")),
+    ];
+    for (what, query) in asks {
+        let ask: Ask = Arc::new(move |_| encoded(&query));
+        let rows = match get(world.server, token, &ask(1)).await? {
+            Json::Number(count) => count.to_string(),
+            page => value(&page).len().to_string(),
+        };
+        let (_, mut alone) = rate(world.server, token, &ask, 1, ROUND).await?;
+        let single: Ask = Arc::new(|_| "/v1.0/me".to_owned());
+        let (walking, reading) =
+            tokio::join!(rate(world.server, token, &ask, 2, ROUND), rate(world.server, token, &single, 1, ROUND));
+        walking?;
+        let mut meanwhile = reading?.1;
+        report.row(&[
+            what.to_owned(),
+            rows,
+            span(alone.within(0.5)),
+            span(alone.within(0.99)),
+            span(meanwhile.within(0.5)),
+            span(meanwhile.within(0.99)),
+        ]);
+    }
+    Ok(())
+}
+
 async fn deep(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
     let title = format!("Page {DEEP} beside page 1, 100 rows each, one caller");
     report.section(&title, &["list", "page 1, median", "deep, median", "target", ""]);
@@ -207,6 +333,7 @@ async fn deep(report: &mut Report, world: &World, token: &str) -> Result<(), Fai
         ("active, for a scope, 1 row", filtered("roleAssignmentScheduleInstances", "directoryScopeId eq '/'", 1)),
         ("users", "/v1.0/users?$top=100".to_owned()),
         ("users by name", "/v1.0/users?$top=100&$orderby=displayName".to_owned()),
+        ("members of a group", format!("/v1.0/groups/{}/members?$top=100", Population::everybody())),
         ("users whose name begins", format!("/v1.0/users?{}", encoded("$top=100&$filter=startswith(displayName,'p')"))),
     ];
     for (what, first) in lists {

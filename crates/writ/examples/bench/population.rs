@@ -2,11 +2,11 @@
 //! It never asks the rules: the events are applied as replay applies them.
 
 use writ_core::command::Expiration;
-use writ_core::event::{Action, Ask, Event};
+use writ_core::event::{Action, Ask, Event, Why};
 use writ_core::ids::*;
 use writ_core::personal::Personal;
 use writ_core::role;
-use writ_core::rules::RuleChoice;
+use writ_core::rules::{Approver, RuleChoice, Stage};
 use writ_core::scope::{Scope, Target};
 use writ_core::state::{Meta, State};
 use writ_core::time::{Span, Time};
@@ -27,6 +27,10 @@ const PERSON: u128 = 1 << 100;
 const REQUEST: u128 = 1 << 101;
 const UNIT: u128 = 1 << 102;
 const UNITS: u32 = 200;
+const LATELY: u128 = 1 << 103;
+const GROUP: u128 = 1 << 104;
+/// How many wait for an approval.
+const WAITING: u32 = 500;
 
 impl Population {
     pub(crate) fn of(people: u32) -> Population {
@@ -90,6 +94,37 @@ impl Population {
     /// Nobody makes a million people eligible in a month: what the requests were has left the live state.
     fn settled() -> Event {
         Event::RequestsForgotten { before: THEN + Span::from_days(31) }
+    }
+
+    /// What the last days left behind, handed over as events: everybody activated a role and gave it back, some wait for
+    /// this approver, and all are in one group.
+    pub(crate) fn lately(&self, approver: PrincipalId, mut each: impl FnMut(Event)) {
+        for number in 0..self.people {
+            let request = RequestId::from_u128(spread(LATELY, number));
+            let ask = Ask { request, ..self.ask(number, 1, Action::SelfActivate) };
+            if number % (self.people / WAITING) == 0 {
+                let stages = vec![Stage::one_of(vec![Approver::User(approver)])];
+                each(Event::ApprovalAsked { ask, stages, until: THEN + Span::from_days(300) });
+            } else {
+                each(Event::ActivationBegan { ask: Some(ask), request, ends: THEN + Span::from_hours(1) });
+                let assignment = AssignmentId(request.0);
+                each(Event::AssignmentEnded { assignment, why: Why::TimeIsUp, ask: None });
+            }
+        }
+        let (name, description) = (Personal::new(Self::everybody(), "Everybody"), String::new());
+        let (group, role_assignable, owners) = (Self::everybody(), false, Vec::new());
+        let members = (0..self.people).map(|number| self.person(number)).collect();
+        each(Event::GroupCreated { group, name, description, role_assignable, owners, members });
+    }
+
+    /// The group of all people.
+    pub(crate) fn everybody() -> PrincipalId {
+        PrincipalId::from_u128(GROUP)
+    }
+
+    /// Somebody's nth eligibility.
+    pub(crate) fn eligibility(&self, number: u32, nth: u32) -> EligibilityId {
+        EligibilityId(self.ask(number, nth, Action::AdminAssign).request.0)
     }
 
     fn ask(&self, number: u32, nth: u32, action: Action) -> Ask {

@@ -78,7 +78,7 @@ impl World {
         let snapshot = founded.place.dir().join("snapshot");
         founded.engine.stop().await;
         drop(founded);
-        settle(&population, &snapshot, &key)?;
+        settle(&population, administrator.id, &snapshot, &key)?;
 
         let opened = tenant::open(data, tenant, Clock::system(), true).await?;
         let vault = opened.vault.clone();
@@ -174,7 +174,12 @@ async fn listen(routes: Router) -> Result<SocketAddr, Failed> {
 }
 
 /// Adds the organisation to the state in a snapshot, signed anew with the log's own key.
-fn settle(population: &Population, snapshot: &Path, key: &ed25519_dalek::SigningKey) -> Result<(), Failed> {
+fn settle(
+    population: &Population,
+    approver: PrincipalId,
+    snapshot: &Path,
+    key: &ed25519_dalek::SigningKey,
+) -> Result<(), Failed> {
     let whole = std::fs::read_to_string(snapshot)?;
     let mut lines = whole.splitn(3, '\n');
     let (title, _, body) = (lines.next(), lines.next(), lines.next());
@@ -186,6 +191,7 @@ fn settle(population: &Population, snapshot: &Path, key: &ed25519_dalek::Signing
             state.apply(&Meta { seq, at: THEN, actor: None }, &event);
         }
     });
+    population.lately(approver, |event| state.apply(&Meta { seq, at: THEN, actor: None }, &event));
     (state.seq, state.at) = (seq, at);
     let body = state.to_snapshot();
     title["hash"] = Json::String(hex::encode(Sha256::digest(&body)));
