@@ -160,15 +160,21 @@ async fn what_somebody_is_in_and_owns_is_asked_for_by_name() {
     let basic = house.signed_in_with(ana, &["User.ReadBasic.All"], true).await;
     let plain = house.signed_in_with(ana, &["User.Read"], true).await;
     let groups = house.signed_in_with(ana, &["GroupMember.Read.All"], true).await;
-    for link in ["memberOf", "transitiveMemberOf", "scopedRoleMemberOf", "ownedObjects"] {
+    // Segments match in any case, so what they ask for does too.
+    for link in
+        ["memberOf", "MEMBEROF", "transitivememberof", "transitiveMemberOf", "scopedRoleMemberOf", "OwnedObjects"]
+    {
         let (own, other) = (format!("/v1.0/me/{link}"), format!("/v1.0/users/{BEN}/{link}"));
         assert!(wanting(&basic.get(&other).await), "{other}");
         assert_eq!(plain.get(&own).await.status, 200, "{own}");
         assert!(wanting(&plain.get(&other).await), "{other}");
-        assert_eq!(groups.get(&other).await.status == 200, link != "ownedObjects", "{other}");
+        assert_eq!(groups.get(&other).await.status == 200, link != "OwnedObjects", "{other}");
     }
     let members = house.signed_in_with(ana, &["GroupMember.ReadBasic.All"], true).await;
     let group = format!("/v1.0/groups/{}", crate::house::SECURITY);
-    assert_eq!(members.get(&format!("{group}/members")).await.status, 200);
+    for link in ["members", "Members", "transitiveMembers", "memberof"] {
+        assert_eq!(members.get(&format!("{group}/{link}")).await.status, 200, "{link}");
+    }
+    assert!(wanting(&members.get(&format!("{group}/displayName")).await));
     assert!(wanting(&members.get(&group).await) && wanting(&members.get(&format!("{group}/owners")).await));
 }

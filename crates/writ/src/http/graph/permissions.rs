@@ -48,10 +48,7 @@ fn thing(path: &str, link: &str) -> Option<Thing> {
             other => other,
         },
         ("users", _) => of_a_user(third.unwrap_or_default(), link),
-        ("groups", _) => match if third == Some("{link}") { link } else { third.unwrap_or_default() } {
-            "" | "owners" | "delta()" => Thing::Groups,
-            _ => Thing::Members,
-        },
+        ("groups", _) => of_a_group(third.unwrap_or_default(), link),
         ("directory", "administrativeUnits") if path.contains("scopedRoleMembers") => Thing::Roles,
         ("directory", "administrativeUnits") if path.contains("members") => Thing::UnitMembers,
         ("directory", "administrativeUnits") => Thing::Units,
@@ -74,13 +71,27 @@ fn thing(path: &str, link: &str) -> Option<Thing> {
 
 /// What stands after a user in a path.
 fn of_a_user(part: &str, link: &str) -> Thing {
-    match if part == "{link}" { link } else { part }.trim_end_matches("()") {
-        "revokeSignInSessions" => Thing::Sessions,
-        "memberOf" | "transitiveMemberOf" | "scopedRoleMemberOf" => Thing::Memberships,
-        "checkMemberGroups" | "checkMemberObjects" | "getMemberGroups" | "getMemberObjects" => Thing::Memberships,
-        "ownedObjects" => Thing::Owned,
+    let part = if part == "{link}" { link } else { part };
+    match part {
+        "revokeSignInSessions()" => Thing::Sessions,
+        "scopedRoleMemberOf" => Thing::Memberships,
+        _ if in_what(part) => Thing::Memberships,
+        _ if part.eq_ignore_ascii_case("ownedObjects") => Thing::Owned,
         _ => Thing::Users,
     }
+}
+
+/// What stands after a group in a path.
+fn of_a_group(part: &str, link: &str) -> Thing {
+    let part = if part == "{link}" { link } else { part };
+    let who = ["members", "transitiveMembers"].iter().any(|name| part.eq_ignore_ascii_case(name));
+    if who || in_what(part) { Thing::Members } else { Thing::Groups }
+}
+
+/// Whether a link or function tells what something is in. A link stands as the caller wrote it, in any case.
+fn in_what(part: &str) -> bool {
+    ["memberOf", "transitiveMemberOf"].iter().any(|name| part.eq_ignore_ascii_case(name))
+        || ["checkMember", "getMember"].iter().any(|begins| part.starts_with(begins))
 }
 
 fn roles(collection: &str) -> Thing {
