@@ -98,6 +98,21 @@ pub struct Approval {
     pub stages: Vec<Stage>,
 }
 
+impl Approval {
+    /// Whether the same people are asked as before, at least as many of them, and told as much.
+    fn asks_as_much_as(&self, was: &Approval) -> bool {
+        let stages = self.stages.iter().zip(&was.stages);
+        let same = |(new, was): (&Stage, &Stage)| {
+            new.approvers == was.approvers && new.needed >= was.needed && new.reason >= was.reason
+        };
+        self.required >= was.required
+            && self.required_for_extension >= was.required_for_extension
+            && self.asker_reason >= was.asker_reason
+            && self.stages.len() == was.stages.len()
+            && stages.into_iter().all(same)
+    }
+}
+
 /// One stage of an approval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
@@ -312,7 +327,7 @@ impl Rules {
         note(was.reason && !new.reason, "activation without a reason");
         note(was.ticket && !new.ticket, "activation without a ticket");
         note(was.context.enabled && new.context != was.context, "another authentication context");
-        note(was.approval.required && new.approval != was.approval, "other approvers, or none");
+        note(was.approval.required && !new.approval.asks_as_much_as(&was.approval), "other approvers, or none");
         note(old.ending.kill && !self.ending.kill, "sessions that outlive the end");
         note(self.ending.grace > old.ending.grace, "a longer grace at the end");
         for (new, was) in [(&self.eligibility, &old.eligibility), (&self.assignment, &old.assignment)] {

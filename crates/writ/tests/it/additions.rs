@@ -150,7 +150,7 @@ async fn how_long_a_request_may_wait_is_a_rule_of_the_role() {
         "/v1.0/policies/roleManagementPolicyAssignments?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole' and roleDefinitionId eq '{ROOT}'"
     );
     let policy = dana.get(&list).await.list()[0]["policyId"].as_str().expect("an id").to_owned();
-    let path = format!("/v1.0/policies/roleManagementPolicies/{policy}/writ.pending");
+    let path = format!("/v1.0/policies/roleManagementPolicies/{policy}/writ.rules");
     assert_eq!(ana.get(&path).await.is(200)["pendingDuration"], "P1D");
     assert!(ana.patch(&path, json!({"pendingDuration": "PT2H"})).await.refused().starts_with("403 "));
     for bad in [json!({}), json!({"pendingDuration": "soon"}), json!({"pendingDuration": "PT0S"})] {

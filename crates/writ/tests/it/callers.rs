@@ -96,7 +96,7 @@ pub(crate) fn body(verb: Verb, pattern: &str) -> String {
              "directoryScopeId": "/", "scheduleInfo": {"expiration": {"type": "afterDuration", "duration": "PT1H"}},
              "justification": "table"},
         ]}),
-        (_, p) if p.ends_with("/writ.pending") => json!({"pendingDuration": "PT12H"}),
+        (_, p) if p.ends_with("/writ.rules") => json!({"pendingDuration": "PT12H"}),
         (_, p) if p.contains("ScheduleRequests") => request("adminAssign"),
         (_, p) if p.contains("steps") => json!({"reviewResult": "Deny", "justification": "table"}),
         (_, p) if p.contains("/rules/") => json!({

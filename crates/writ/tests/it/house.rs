@@ -105,15 +105,20 @@ pub(crate) fn user(id: PrincipalId, name: &str, upn: &str) -> NewUser {
 impl House {
     /// Northwind on a working morning: Ana is eligible for root on the hosts, Security approves.
     pub(crate) async fn new() -> House {
-        House::with(Arc::default()).await
+        House::with(Arc::default(), RuleChoice::Tiers).await
     }
 
     /// The same without budgets: the clock stands still here, so what is spent would never come back.
     pub(crate) async fn unmetered() -> House {
-        House::with(Arc::new(Throttle::off())).await
+        House::with(Arc::new(Throttle::off()), RuleChoice::Tiers).await
     }
 
-    async fn with(throttle: Arc<Throttle>) -> House {
+    /// The same with Entra's own rules instead of the three tiers.
+    pub(crate) async fn with_entras_rules() -> House {
+        House::with(Arc::new(Throttle::off()), RuleChoice::Entra).await
+    }
+
+    async fn with(throttle: Arc<Throttle>, rules: RuleChoice) -> House {
         let clock = Clock::by_hand(MORNING);
         let store = Store::Memory(memory::Log::new());
         let start = Start {
@@ -143,14 +148,14 @@ impl House {
         };
         let tokens = Arc::new(Tokens::open(&vault).await.expect("the token key"));
         let house = House { engine, clock, router: router(app.clone()), app, tokens, sessions: Sessions::new(vault) };
-        house.people().await;
+        house.people(rules).await;
         house
     }
 
-    async fn people(&self) {
+    async fn people(&self, rules: RuleChoice) {
         let found = Command::Found {
             name: "Northwind".into(),
-            rules: RuleChoice::Tiers,
+            rules,
             span_min: Span::from_minutes(5),
             administrator: user(DANA, "Dana Weiss", "dana@northwind.example"),
             setup: Span::from_hours(8),

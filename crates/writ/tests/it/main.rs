@@ -4,6 +4,7 @@
 mod accounts;
 mod actions;
 mod additions;
+mod approvals;
 mod attacks;
 mod batch;
 mod bodies;
@@ -21,6 +22,7 @@ mod modified;
 mod noise;
 mod permissions;
 mod plainly;
+mod policies;
 mod prolonging;
 mod restored;
 mod rules;

@@ -1,7 +1,8 @@
 //! More time over Graph's API: the four actions for extensions and renewals, and running activations that end later.
 
 use crate::elevation::activation;
-use crate::house::{ANA, BEN, DANA, GLASS, House, ROOT};
+use crate::errors::with;
+use crate::house::{ANA, BEN, Client, DANA, GLASS, House, ROOT, SCOPES};
 use serde_json::{Value as Json, json};
 use writ_core::time::Span;
 
@@ -132,4 +133,123 @@ async fn a_running_activation_is_extended_only_by_who_says_so() {
         too_long.contains("InvalidRoleAssignmentRequestSchedule") || too_long.contains("ExpirationRule"),
         "{too_long}"
     );
+}
+
+/// Reports Reader: a role with everyday rules, eight hours at most, that nobody is asked to approve.
+const READER: &str = "4a5d8f65-41da-4de4-8968-e035b65339cf";
+
+/// More time for what Ana has switched on, until this moment today.
+fn longer(role: &str, until: &str) -> Json {
+    let end = json!({"expiration": {"type": "afterDateTime", "endDateTime": format!("2026-11-21T{until}Z")}});
+    let more = json!({"action": "selfExtend", "@writ.activation": true, "roleDefinitionId": role, "scheduleInfo": end});
+    with(activation("PT1H"), more)
+}
+
+/// Ana is eligible until noon today, or for long, and has switched it on for an hour.
+async fn reading(house: &House, until: Option<&str>) -> Client {
+    let (ana, dana) = (house.signed_in(ANA).await, house.signed_in(DANA).await);
+    let expiration = match until {
+        Some(end) => json!({"type": "afterDateTime", "endDateTime": end}),
+        None => json!({"type": "noExpiration"}),
+    };
+    let give = json!({"action": "adminAssign", "roleDefinitionId": READER, "scheduleInfo": {"expiration": expiration}});
+    dana.post(ELIGIBLE, with(activation("PT1H"), give)).await.is(201);
+    ana.post(REQUESTS, with(activation("PT1H"), json!({"roleDefinitionId": READER}))).await.is(201);
+    ana
+}
+
+async fn end(client: &Client) -> Json {
+    let held = client.get(MINE).await.list();
+    assert_eq!(held.len(), 1, "one activation, whatever its end");
+    held[0]["endDateTime"].clone()
+}
+
+#[tokio::test]
+async fn the_longest_span_counts_from_where_the_activation_began() {
+    let house = House::new().await;
+    let ana = reading(&house, None).await;
+    house.clock.advance(Span::from_minutes(30));
+    let ana = {
+        drop(ana);
+        house.signed_in(ANA).await
+    };
+    let over = ana.post(REQUESTS, longer(READER, "17:00:01")).await.refused();
+    let rule = "400 RoleAssignmentRequestPolicyValidationFailed: The following policy rules failed: ExpirationRule - The duration in the request is greater than maximum allowed duration";
+    assert!(over.starts_with(rule), "{over}");
+    assert_eq!(end(&ana).await, "2026-11-21T10:00:00.000Z");
+    let rehearsed =
+        ana.post(REQUESTS, with(longer(READER, "17:00:00"), json!({"isValidationOnly": true}))).await.is(201);
+    assert_eq!((&rehearsed["status"], &rehearsed["isValidationOnly"]), (&json!("Provisioned"), &json!(true)));
+    assert_eq!(end(&ana).await, "2026-11-21T10:00:00.000Z", "only rehearsed");
+    let more = ana.post(REQUESTS, longer(READER, "17:00:00")).await.is(201);
+    assert_eq!((&more["status"], &more["action"]), (&json!("Provisioned"), &json!("selfExtend")));
+    assert_eq!(end(&ana).await, "2026-11-21T17:00:00.000Z", "eight hours from nine");
+    // The same again: there is nothing more to give, and nothing changes.
+    let before = house.rights();
+    let again = ana.post(REQUESTS, longer(READER, "17:00:00")).await.refused();
+    assert!(again.starts_with("400 InvalidRoleAssignmentRequestSchedule: "), "{again}");
+    assert!(house.rights() == before);
+}
+
+#[tokio::test]
+async fn an_extension_never_outlives_the_eligibility() {
+    let house = House::new().await;
+    let ana = reading(&house, Some("2026-11-21T12:00:00Z")).await;
+    let more = ana.post(REQUESTS, longer(READER, "13:00:00")).await.is(201);
+    assert_eq!(more["scheduleInfo"]["expiration"]["endDateTime"], "2026-11-21T13:00:00.000Z", "as it was asked");
+    assert_eq!(end(&ana).await, "2026-11-21T12:00:00.000Z", "and as far as it goes");
+    let further = ana.post(REQUESTS, longer(READER, "14:00:00")).await.refused();
+    assert!(further.starts_with("400 Request_BadRequest: ") && further.contains("ends then too"), "{further}");
+    house.clock.advance(Span::from_hours(3));
+    let ana = house.signed_in(ANA).await;
+    let over = ana.post(REQUESTS, longer(READER, "14:00:00")).await.refused();
+    assert!(over.starts_with("400 RoleAssignmentDoesNotExist: "), "{over}");
+}
+
+#[tokio::test]
+async fn an_extension_asks_every_rule_again_of_the_holder_and_of_nobody_else() {
+    let house = House::new().await;
+    let ana = reading(&house, None).await;
+    let ben = house.signed_in(BEN).await;
+    let other = ben.post(REQUESTS, longer(READER, "12:00:00")).await.refused();
+    assert!(other.starts_with("403 Authorization_RequestDenied: "), "{other}");
+    let weak = house.signed_in_with(ANA, SCOPES, false).await;
+    let silent = with(longer(READER, "12:00:00"), json!({"justification": " "}));
+    let said = weak.post(REQUESTS, silent).await.refused();
+    assert!(said.contains("JustificationRule - ") && said.contains("MfaRule - "), "{said}");
+    house.clock.advance(Span::from_minutes(6));
+    let stale = ana.post(REQUESTS, longer(READER, "12:00:00")).await.refused();
+    assert!(stale.contains("MfaRule - "), "the proof has to be fresh for this ask: {stale}");
+    for gap in ["10:30:00", "11:00:00"] {
+        let fresh = house.signed_in(ANA).await;
+        let mut body = longer(READER, "12:00:00");
+        body["scheduleInfo"]["startDateTime"] = json!(format!("2026-11-21T{gap}Z"));
+        let said = fresh.post(REQUESTS, body).await.refused();
+        assert!(said.starts_with("400 InvalidRoleAssignmentRequestSchedule: "), "no gap: {said}");
+    }
+    assert_eq!(end(&house.signed_in(ANA).await).await, "2026-11-21T10:00:00.000Z");
+}
+
+#[tokio::test]
+async fn of_two_extensions_at_once_one_is_heard() {
+    let house = House::new().await;
+    let (ana, ben) = (house.signed_in(ANA).await, house.signed_in(BEN).await);
+    let asked = ana.post(REQUESTS, activation("PT1H")).await.is(201);
+    let steps = "/beta/roleManagement/directory/roleAssignmentApprovals";
+    let yes = json!({"reviewResult": "Approve", "justification": "yes"});
+    ben.patch(&format!("{steps}/{0}/steps/{0}", id(&asked)), yes.clone()).await.is(204);
+    let root = ROOT.to_string();
+    let (one, other) =
+        tokio::join!(ana.post(REQUESTS, longer(&root, "10:30:00")), ana.post(REQUESTS, longer(&root, "10:45:00")));
+    let (heard, refused) = if one.status.is_success() { (one, other) } else { (other, one) };
+    let heard = heard.is(201);
+    assert_eq!(heard["status"], "PendingApproval", "who approves the role approves more of it");
+    let refused = refused.refused();
+    assert!(refused.starts_with("400 PendingRoleAssignmentRequest: "), "{refused}");
+    // Giving the role up takes the ask for more of it back.
+    ana.post(REQUESTS, with(activation("PT1H"), json!({"action": "selfDeactivate"}))).await.is(201);
+    assert_eq!(ana.get(&format!("{REQUESTS}/{}", id(&heard))).await.is(200)["status"], "Canceled");
+    let late = ben.patch(&format!("{steps}/{0}/steps/{0}", id(&heard)), yes).await.refused();
+    assert!(late.starts_with("409 "), "{late}");
+    assert!(ana.get(MINE).await.list().is_empty());
 }

@@ -5,11 +5,12 @@ use super::body::JsonBody;
 use super::directory_objects::{collection, in_directory};
 use super::dispatch::{Version, again};
 use super::held::Seen;
-use super::odata::options::{Of, Query, pairs_of};
+use super::odata::options::{By, Of, Query, pairs_of};
 use super::odata::render::write;
 use super::odata::value::write_text;
-use super::odata::{Entity, Linked, Property, Row};
+use super::odata::{Entity, Kind, Linked, Property, Row};
 use super::page::{Place, Shape, fitting, page};
+use super::policy_rules::{PLACE, RULE};
 pub use super::route::Route;
 use super::walk::Reach;
 use crate::engine::Wrong;
@@ -450,6 +451,11 @@ impl Ask {
                     return self.item(rows, to, whole, mixed);
                 }
                 let shape = if mixed { Shape::by_id().typed() } else { Shape::by_id() };
+                let shape = if std::ptr::eq(to, &RULE) {
+                    shape.ordered(vec![By { property: PLACE, kind: Kind::Text, descending: false }])
+                } else {
+                    shape
+                };
                 let listed = self.list_as(to, whole, shape, |_, _| rows.into_iter())?;
                 Ok(if self.references { self.as_references(listed) } else { listed })
             }

@@ -71,7 +71,7 @@ pub const ALL: &[&[Route]] = &[
     super::batch::ROUTES,
     super::explain::ROUTES,
     super::together::ROUTES,
-    super::pending_life::ROUTES,
+    super::own_rules::ROUTES,
 ];
 
 /// The same, cut for finding one.

@@ -77,6 +77,9 @@ static NOTIFICATION: Entity = Entity {
     or: true,
 };
 
+/// A rule's place in Graph's own order, as a letter; never shown. Lists of rules come in this order.
+pub const PLACE: &str = "writ.place";
+
 /// The rules in Graph's own order: id, type, caller, level.
 const RULES: [(&str, &Entity, &str, &str); 17] = [
     ("Expiration_Admin_Eligibility", &EXPIRATION, "Admin", "Eligibility"),
@@ -204,6 +207,7 @@ impl Row for RuleRow<'_> {
         let a = &self.rules.activation;
         match property {
             "id" => id.into(),
+            PLACE => ('a'..='q').nth(self.number).map(String::from).unwrap_or_default().into(),
             "target" => Value::always(target(caller, level)),
             "isExpirationRequired" => self.side().is_none_or(|s| s.expiration_required).into(),
             "maximumDuration" => self.side().map_or(a.span_max, |s| s.span_max).into(),
