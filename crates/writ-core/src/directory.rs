@@ -83,6 +83,13 @@ impl Principal {
             _ => None,
         }
     }
+    /// The program in it, if it is one.
+    pub fn service(&self) -> Option<&Service> {
+        match &self.kind {
+            Kind::Service(service) => Some(service),
+            _ => None,
+        }
+    }
     /// The person behind it, if it is a user.
     pub fn person(&self) -> Option<PersonId> {
         self.user().map(|u| u.person)

@@ -133,6 +133,8 @@ impl World {
             upn: None,
             tid: self.tenant,
             scp: SCOPES.to_owned(),
+            roles: Vec::new(),
+            idtyp: None,
             amr: vec!["pwd".to_owned(), "otp".to_owned(), "mfa".to_owned()],
             auth_time: now,
             mfa_time: Some(now),

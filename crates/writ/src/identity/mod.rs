@@ -28,7 +28,7 @@ use crate::vault::{Vault, VaultError};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use writ_core::command::{Caller, Via};
+use writ_core::command::{Caller, Proof, Via};
 use writ_core::holds;
 use writ_core::ids::{PrincipalId, SessionId, TenantId, Uuid};
 use writ_core::refusal::Refusal;
@@ -231,6 +231,18 @@ impl Identity {
     /// Who asks, by an access token: accepted only while its session lives and its account is enabled.
     pub async fn caller(&self, token: &str, origin: &Origin) -> Result<Caller, Denied> {
         let (claims, session) = self.verified(token).await?;
+        // A program never acts as a person does, nor a person as a program.
+        let app_only = claims.idtyp.is_some();
+        let state = self.state();
+        let program = state.principals.get(&session.principal).is_some_and(|p| p.user().is_none());
+        if app_only != program {
+            return Err(Denied::Token(Unaccepted::Forged));
+        }
+        if app_only {
+            let scopes = Some(claims.roles.iter().cloned().collect());
+            let proof = Proof { signed_in: session.proof().signed_in, ..Proof::default() };
+            return Ok(Caller { scopes, proof, app_only, ..self.calling(&session, origin) });
+        }
         let mut proof = session.proof();
         let at = |seconds: i64| Time::from_millis(seconds.saturating_mul(1000));
         proof.signed_in = Some(at(claims.auth_time));

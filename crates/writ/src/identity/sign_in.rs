@@ -263,6 +263,8 @@ impl Identity {
             upn,
             tid: self.0.terms.tenant,
             scp: scope.clone(),
+            roles: Vec::new(),
+            idtyp: None,
             amr: shown(&session.methods),
             auth_time: session.signed_in.seconds(),
             mfa_time: session.mfa.map(|at| at.seconds()),

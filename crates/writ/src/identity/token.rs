@@ -53,7 +53,14 @@ pub struct Claims {
     /// The tenant.
     pub tid: TenantId,
     /// Delegated permissions, separated by blanks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scp: String,
+    /// Permissions of a program that speaks for itself (RFC 9068, section 2.2.3.1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// `app` where a program speaks for itself; nothing where it acts for somebody who is signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idtyp: Option<String>,
     /// How the holder showed who they are (RFC 8176): `pwd`, `otp`, `mfa`; `emergency` for an emergency secret.
     pub amr: Vec<String>,
     /// When they signed in.
@@ -130,6 +137,8 @@ struct Header<'a> {
 /// RFC 9068, section 2.1.
 const TYPE: &str = "at+jwt";
 const ALGORITHM: &str = "ES256";
+/// What `idtyp` says of a token in which a program speaks for itself.
+pub const APP: &str = "app";
 
 /// The server's token key, and what was lately verified with it.
 pub struct Tokens {
@@ -247,7 +256,13 @@ impl Tokens {
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.pair.public_key());
         key.verify(signed.as_bytes(), &signature).ok()?;
         let claims: Claims = serde_json::from_slice(&B64.decode(claims).ok()?).ok()?;
-        (claims.sub == claims.oid).then_some(claims)
+        // A token is of one kind: somebody's, with scopes and proofs; or a program's own, with roles and neither.
+        let own = match claims.idtyp.as_deref() {
+            None => claims.roles.is_empty(),
+            Some(APP) => claims.scp.is_empty() && claims.mfa_time.is_none() && claims.acrs.is_empty(),
+            Some(_) => false,
+        };
+        (claims.sub == claims.oid && own).then_some(claims)
     }
 }
 
@@ -299,6 +314,8 @@ mod tests {
             upn: Some("ana@northwind.example".into()),
             tid: terms().tenant,
             scp: "User.Read".into(),
+            roles: Vec::new(),
+            idtyp: None,
             amr: vec!["pwd".into(), "otp".into(), "mfa".into()],
             auth_time: 1000,
             mfa_time: Some(1000),
@@ -405,6 +422,31 @@ mod tests {
         for wrong in [more, fewer] {
             let token = sign_raw(&tokens, &header, &wrong.to_string());
             assert_eq!(tokens.verify(&token, &terms(), at(2000)), Err(Unaccepted::Forged));
+        }
+    }
+
+    #[test]
+    fn a_token_is_somebodys_or_a_programs_own_and_never_both() {
+        let tokens = fresh();
+        let own = Claims {
+            scp: String::new(),
+            roles: vec!["User.Read.All".into()],
+            idtyp: Some(APP.into()),
+            mfa_time: None,
+            acrs: Vec::new(),
+            ..claims()
+        };
+        assert!(tokens.verify(&tokens.sign(&own).unwrap(), &terms(), at(2000)).is_ok());
+        for mixed in [
+            Claims { roles: own.roles.clone(), ..claims() },
+            Claims { scp: "User.Read".into(), ..own.clone() },
+            Claims { mfa_time: Some(1000), ..own.clone() },
+            Claims { acrs: vec!["c1".into()], ..own.clone() },
+            Claims { idtyp: Some("user".into()), ..claims() },
+            Claims { idtyp: None, ..own.clone() },
+        ] {
+            let token = tokens.sign(&mixed).unwrap();
+            assert_eq!(tokens.verify(&token, &terms(), at(2000)), Err(Unaccepted::Forged), "{mixed:?}");
         }
     }
 

@@ -20,7 +20,7 @@ use writ::http::graph::throttle::Throttle;
 use writ::http::router::{App, router};
 use writ::identity::Identity;
 use writ::identity::session::{Door, Opening, Sessions};
-use writ::identity::token::{Claims, Tokens};
+use writ::identity::token::{APP, Claims, Tokens};
 use writ::store::{Store, memory};
 use writ::vault::Vault;
 use writ_core::command::{Caller, Command, Expiration, NewUser, Proof, Sort, Terms, Via};
@@ -236,6 +236,15 @@ impl House {
         self.client(Some(self.tokens.sign(&claims).expect("a signed token")))
     }
 
+    /// A program that speaks for itself, with these application permissions. Nothing issues such tokens yet: this one is
+    /// signed with the server's own key.
+    pub(crate) async fn speaks_for_itself(&self, program: PrincipalId, roles: &[&str]) -> Client {
+        let person = self.claims_of(&self.signed_in(program).await);
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let own = Claims { scp: String::new(), roles, idtyp: Some(APP.to_owned()), mfa_time: None, ..person };
+        self.with_claims(&own)
+    }
+
     /// What a good token says.
     pub(crate) fn claims(
         &self,
@@ -253,6 +262,8 @@ impl House {
             upn: None,
             tid: TENANT,
             scp: scopes.join(" "),
+            roles: Vec::new(),
+            idtyp: None,
             amr: vec!["pwd".into()],
             auth_time: now,
             mfa_time: second_factor.then_some(now),

@@ -23,6 +23,7 @@ mod noise;
 mod permissions;
 mod plainly;
 mod policies;
+mod programs;
 mod prolonging;
 mod restored;
 mod rules;

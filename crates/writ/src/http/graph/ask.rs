@@ -186,6 +186,7 @@ impl Ask {
     pub fn me(&self) -> Result<PrincipalId, Problem> {
         self.caller
             .principal
+            .filter(|_| !self.caller.app_only)
             .ok_or_else(|| Problem::bad_request("/me request is only valid with delegated authentication flow."))
     }
 

@@ -23,6 +23,7 @@ use writ_core::personal::Personal;
 use writ_core::scope::{Scope, Target};
 use writ_core::state::{Request, Status};
 
+const IDENTITY: &[Property] = &[Property::text("displayName"), Property::id("id")];
 const PROPERTIES: &[Property] = &[
     Property::id("id"),
     Property::text("status"),
@@ -38,7 +39,7 @@ const PROPERTIES: &[Property] = &[
     Property::bool("isValidationOnly"),
     Property::id("targetScheduleId"),
     Property::text("justification"),
-    Property::object("createdBy", &[Property::object("user", &[Property::text("displayName"), Property::id("id")])]),
+    Property::object("createdBy", &[Property::object("user", IDENTITY), Property::object("application", IDENTITY)]),
     Property::object("scheduleInfo", SCHEDULE),
     Property::object("ticketInfo", &[Property::text("ticketNumber"), Property::text("ticketSystem")]),
 ];
@@ -112,7 +113,7 @@ fn takes(action: Action) -> bool {
     matches!(action, Action::AdminRemove | Action::SelfDeactivate)
 }
 
-/// When what was asked for begins, or the moment of the grant of one still ahead: Graph's `completedDateTime`.
+/// Where a request stands in Graph's words.
 fn status_of(moment: &Moment, r: &Request) -> Status {
     // A grant by an administrator that is still ahead is `Granted`, as an activation's is.
     match (r.status, r.starts) {
@@ -157,7 +158,7 @@ impl Row for RequestRow<'_> {
             "targetScheduleId" if takes(ask.action) => Value::Null,
             "targetScheduleId" => r.schedule.unwrap_or(ask.request.0).into(),
             "justification" => ask.reason.as_ref().map(Personal::shown).into(),
-            "createdBy" => made_by(ask.by),
+            "createdBy" => made_by(self.moment, ask.by),
             "scheduleInfo" if takes(ask.action) => Value::Null,
             "scheduleInfo" => {
                 let start = if r.status == Status::PendingApproval { ask.start } else { r.starts.or(ask.start) };
@@ -184,17 +185,21 @@ impl Row for RequestRow<'_> {
     }
 }
 
-/// `createdBy`, as its JSON.
-fn made_by(by: Option<PrincipalId>) -> Value<'static> {
-    let mut out = br#"{"application":null,"device":null,"user":"#.to_vec();
-    match by {
+/// `createdBy`, as its JSON: somebody, or a program that spoke for itself.
+fn made_by(moment: &Moment, by: Option<PrincipalId>) -> Value<'static> {
+    let program = |by| moment.state.principals.get(&by).is_some_and(|p| p.service().is_some());
+    let identity = |by: Option<PrincipalId>, out: &mut Vec<u8>| match by {
         None => out.extend_from_slice(b"null"),
         Some(by) => {
             out.extend_from_slice(br#"{"displayName":null,"id":"#);
-            Value::from(by).write(&mut out);
+            Value::from(by).write(out);
             out.push(b'}');
         }
-    }
+    };
+    let mut out = br#"{"application":"#.to_vec();
+    identity(by.filter(|by| program(*by)), &mut out);
+    out.extend_from_slice(br#","device":null,"user":"#);
+    identity(by.filter(|by| !program(*by)), &mut out);
     out.push(b'}');
     Value::written(out)
 }
