@@ -206,3 +206,31 @@ async fn a_delta_token_is_its_callers_and_for_its_query() {
         assert!(refused.starts_with("400 Request_UnsupportedQuery"), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn after_a_restore_to_an_older_log_a_token_of_the_newer_one_is_gone() {
+    // The same house on two logs: the one that was lost was longer.
+    let (lost, restored) = (House::new().await, House::new().await);
+    let link = {
+        rename(&lost, ANA, "Ana Neu").await;
+        rename(&lost, ANA, "Ana Alt").await;
+        let dana = lost.signed_in(DANA).await;
+        let page = dana.get("/v1.0/users/delta?$deltatoken=latest").await.is(200);
+        assert!(dana.get(&local(&page["@odata.deltaLink"])).await.list().is_empty());
+        local(&page["@odata.deltaLink"])
+    };
+    let dana = restored.signed_in(DANA).await;
+    let gone = dana.get(&link).await.refused();
+    assert!(gone.starts_with("410 syncStateNotFound: "), "{gone}");
+    // The restore goes on record, and the log grows past where the old one was: what the token has missed is not known.
+    let console = writ_core::command::Caller::console(writ::engine::fresh_id());
+    restored.engine.submit(Command::RaiseEpoch, console).await.expect("root at the console may");
+    for n in 0..9 {
+        rename(&restored, BEN, &format!("Ben {n}")).await;
+    }
+    let gone = dana.get(&link).await.refused();
+    assert!(gone.starts_with("410 syncStateNotFound: "), "{gone}");
+    let mut mirror = Mirror::at("/v1.0/users/delta");
+    mirror.round(&dana).await;
+    assert_eq!(mirror.objects, there(&restored, true), "beginning anew gives everything");
+}

@@ -38,25 +38,27 @@ pub const ROUTES: &[Route] = &[
     Route::get_later("groups/delta()", |ask| Box::pin(delta(ask, &GROUPS))),
 ];
 
-/// Where a caller stands: what it has seen, and by which entry it first asked.
+/// Where a caller stands: what it has seen, by which entry it first asked, and in which epoch. A restore that is on
+/// record begins another epoch; without that, a log which has grown past a token of the old one would look like it.
 #[derive(Clone, Copy)]
 struct Stand {
     seen: At,
     since: Seq,
+    epoch: u64,
 }
 
 impl Stand {
     fn values(self) -> Vec<Json> {
         let At { seq, what, side, other } = self.seen;
-        vec![json!("delta"), json!(seq), json!(what), json!(side), json!(other), json!(self.since)]
+        vec![json!("delta"), json!(seq), json!(what), json!(side), json!(other), json!(self.since), json!(self.epoch)]
     }
 
     fn read(values: Vec<Json>) -> Option<Self> {
-        let [kind, seq, what, side, other, since] = <[Json; 6]>::try_from(values).ok()?;
+        let [kind, seq, what, side, other, since, epoch] = <[Json; 7]>::try_from(values).ok()?;
         let side = serde_json::from_value(side).ok()?;
         let id = |value: &Json| Uuid::try_parse(value.as_str()?).ok();
         let seen = At { seq: seq.as_u64()?, what: id(&what)?, side, other: id(&other)? };
-        (kind == "delta").then_some(Stand { seen, since: since.as_u64()? })
+        (kind == "delta").then_some(Stand { seen, since: since.as_u64()?, epoch: epoch.as_u64()? })
     }
 }
 
@@ -87,11 +89,13 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
     let (kept, token) = options(&ask.raw)?;
     let query = Options::parse(&kept, feed.entity, Of::Many)?;
     let only = query.filter.as_ref().map(ids_of).transpose()?;
-    let newest = ask.moment.state.seq;
+    let (newest, epoch) = (ask.moment.state.seq, ask.moment.state.epoch);
     let place = Place::of(&ask.app.pages, ask.asker(), &ask.url, &kept)?;
     let stand = match token.as_deref() {
-        None => Stand { seen: At::FIRST, since: newest },
-        Some(latest) if latest.eq_ignore_ascii_case("latest") => Stand { seen: At::after(newest), since: newest },
+        None => Stand { seen: At::FIRST, since: newest, epoch },
+        Some(latest) if latest.eq_ignore_ascii_case("latest") => {
+            Stand { seen: At::after(newest), since: newest, epoch }
+        }
         Some(token) => {
             let values = place.values_in(token);
             values.and_then(Stand::read).ok_or_else(|| {
@@ -102,11 +106,11 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
             })?
         }
     };
-    if stand.seen.seq > newest {
+    if stand.seen.seq > newest || stand.epoch != epoch {
         return Err(Problem::new(
             StatusCode::GONE,
             "syncStateNotFound",
-            "The log is older than this token, as after a restore: begin anew, without a token.",
+            "The log was set back to an older one since this token was given: begin anew, without a token.",
         ));
     }
     let names = |name: &str| query.select.as_ref().is_some_and(|s| s.contains(&name));
@@ -126,7 +130,7 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
     let page = &changes[..changes.len().min(size as usize)];
     let (name, annotation, stand) = match page.last() {
         Some(last) if more => ("$skiptoken", "@odata.nextLink", Stand { seen: last.at, ..stand }),
-        _ => ("$deltatoken", "@odata.deltaLink", Stand { seen: At::after(newest), since: newest }),
+        _ => ("$deltatoken", "@odata.deltaLink", Stand { seen: At::after(newest), since: newest, epoch }),
     };
     let mut out = Map::new();
     out.insert("@odata.context".into(), json!(ask.context_url(feed.context)));
