@@ -213,7 +213,8 @@ impl State {
                 if let Some(e) = self.drop_eligibility(*eligibility)
                     && *why == Why::TimeIsUp
                 {
-                    self.expired.insert((e.principal, Sort::Eligibility, e.target), at);
+                    // From its own end: it may have been noticed late, by a server that was down.
+                    self.expired.insert((e.principal, Sort::Eligibility, e.target), e.ends.unwrap_or(at));
                 }
                 if let Some(ask) = ask {
                     self.done(ask, Sort::Eligibility, Status::Revoked, None, None);
@@ -278,7 +279,7 @@ impl State {
                     && *why == Why::TimeIsUp
                     && !a.activated()
                 {
-                    self.expired.insert((a.principal, Sort::Assignment, a.target), at);
+                    self.expired.insert((a.principal, Sort::Assignment, a.target), a.ends.unwrap_or(at));
                 }
                 if let Some(ask) = ask {
                     self.done(ask, Sort::Assignment, Status::Revoked, None, None);

@@ -314,3 +314,18 @@ fn a_reason_is_asked_wherever_somebody_decides() {
     change(&mut s, RuleChange::Approval(approval));
     s.by("ana", silent).expect("asked");
 }
+
+#[test]
+fn the_thirty_days_of_a_renewal_count_from_the_end_and_not_from_when_it_was_noticed() {
+    let mut s = for_a_week();
+    let end = clock("08:00") + days(7);
+    // The server was down for three weeks when it ran out.
+    s.now = end + days(21);
+    let eligibility = s.state.held_by(s.id("ana")).eligibilities.first().expect("hers").id;
+    s.time(Command::EndEligibility { eligibility }).expect("noticed");
+    s.now = end + days(30);
+    let renewal = ask(&s, More::Renewal, "ana", Expiration::For(days(9)), Some("back"));
+    assert!(matches!(s.by("ana", renewal.clone()), Err(Refusal::NothingThere { .. })));
+    s.now = s.now.before(Span::from_millis(1));
+    asked(s.by("ana", renewal));
+}

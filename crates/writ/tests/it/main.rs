@@ -20,6 +20,7 @@ mod lists;
 mod long_lists;
 mod modified;
 mod noise;
+mod people;
 mod permissions;
 mod plainly;
 mod policies;
