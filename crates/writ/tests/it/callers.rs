@@ -321,6 +321,23 @@ async fn a_token_that_is_not_accepted_opens_no_route() {
     assert!(house.rights() == before && house.engine.head() == log, "nothing is left behind");
 }
 
+/// What is offered, for people.
+const PAGE: &str = include_str!("../../../../docs/graph.md");
+
+#[test]
+fn every_route_is_in_the_table_for_people() {
+    let (_, routes) = PAGE.split_once("## Routes").expect("a table of routes");
+    let (routes, _) = routes.split_once("Every list takes").expect("its end");
+    for route in ALL.iter().copied().flatten() {
+        // Lists that are all empty are named by what is before them.
+        let path = route.path.split_once("privilegedAccess/group/").map_or(route.path, |(before, _)| before);
+        let segments = path.split(['/', '(']).filter(|s| !s.starts_with('{') && !s.ends_with(')'));
+        for segment in segments {
+            assert!(routes.contains(segment), "docs/graph.md does not name {segment}, of {}", route.path);
+        }
+    }
+}
+
 /// Writ's own routes, as the router has them: their verbs and paths stand in the one place where they are made.
 const OWN: &str = include_str!("../../src/http/api/routes.rs");
 /// What each kind of caller gets there.
