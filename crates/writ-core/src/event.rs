@@ -105,6 +105,23 @@ pub enum Why {
     ScopeGone,
 }
 
+impl Why {
+    /// For people.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Why::TimeIsUp => "time is up",
+            Why::GivenUp => "given up",
+            Why::Removed => "taken away",
+            Why::EligibilityGone => "the eligibility it came from is gone",
+            Why::Disabled => "the account was disabled",
+            Why::Deleted => "the account was deleted",
+            Why::LeftGroup => "its holder left the group it came through",
+            Why::RoleGone => "the role is gone",
+            Why::ScopeGone => "the unit is gone",
+        }
+    }
+}
+
 /// Why a request could not be carried out when its time came. Words of ours only: nothing about anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

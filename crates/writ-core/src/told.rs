@@ -79,7 +79,7 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
         ),
         Event::EligibilityEnded { eligibility, why, ask } => match before.eligibilities.get(eligibility) {
             Some(e) => {
-                let why = ask.as_ref().map_or_else(|| format!(": {}", State::why_told(*why)), |a| t.why(a));
+                let why = ask.as_ref().map_or_else(|| format!(": {}", why.told()), |a| t.why(a));
                 let what = format!("{}'s eligibility for {}", t.name(e.principal), t.target(e.target));
                 if ask.is_some() { format!("{by} removed {what}{why}") } else { format!("{what} ended{why}") }
             }
@@ -123,7 +123,7 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                 None if *why == Why::Removed && who.is_some() => {
                     format!("{by} took {} from {}, without a request", t.target(a.target), t.name(a.principal))
                 }
-                None => format!("{} ended for {}: {}", t.target(a.target), t.name(a.principal), State::why_told(*why)),
+                None => format!("{} ended for {}: {}", t.target(a.target), t.name(a.principal), why.told()),
             },
             None => "an assignment ended".to_string(),
         },
@@ -159,7 +159,7 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
         Event::RequestCanceled { request, why } => {
             let (who, what, _) = t.request(None, *request);
             match why {
-                Some(why) => format!("{who}'s request for {what} was cancelled: {}", State::why_told(*why)),
+                Some(why) => format!("{who}'s request for {what} was cancelled: {}", why.told()),
                 None => format!("{by} cancelled {who}'s request for {what}"),
             }
         }

@@ -8,7 +8,6 @@ use writ_core::event::{Action, Ask, Event, Why};
 use writ_core::ids::{PrincipalId, RequestId, Uuid};
 use writ_core::personal::Personal;
 use writ_core::scope::{Scope, Target};
-use writ_core::state::State;
 use writ_core::time::Time;
 
 /// What a PIM record is about.
@@ -392,7 +391,7 @@ impl Moment<'_> {
                 subject,
                 target,
                 // Nobody gave a reason: the cause is the reason, in words, and about nobody.
-                reason: Some(Personal::new(PrincipalId(Uuid::nil()), State::why_told(why))),
+                reason: Some(Personal::new(PrincipalId(Uuid::nil()), why.told())),
                 ticket: (None, None),
                 starts: Some(starts),
                 ends,

@@ -127,7 +127,8 @@ impl Shadow {
             Why::TimeIsUp => {
                 assert!(row.ends.is_some_and(|ends| ends <= at), "entry {seq}: over before its time");
                 if row.from.is_none() {
-                    self.ran_out.insert((row.principal, sort, row.target), at);
+                    // Thirty days count from the end itself, whenever it was noticed.
+                    self.ran_out.extend(row.ends.map(|ended| ((row.principal, sort, row.target), ended)));
                 }
             }
             Why::GivenUp => {
