@@ -146,11 +146,10 @@ fn missing_scope(thing: Thing, any_of: &[&'static str], has: &[String]) -> Probl
 
 fn no_such(what: What, id: &str, part: Part, told: String) -> Problem {
     let bad = |code| Problem::new(StatusCode::BAD_REQUEST, code, told.clone());
-    let missing = |code| Problem::new(StatusCode::NOT_FOUND, code, told.clone());
     match (part, what) {
-        // Terraform waits for both to appear, and tells them from other refusals by the status as well as by the code.
-        (Part::Requests, What::Principal) => missing("SubjectNotFound"),
-        (Part::Requests, What::Role) => missing("RoleNotFound"),
+        // As documented. Clients that wait for a 404 here wait for copies to catch up; there are none to wait for.
+        (Part::Requests, What::Principal) => bad("SubjectNotFound"),
+        (Part::Requests, What::Role) => bad("RoleNotFound"),
         (Part::Requests, What::Scope | What::Unit | What::Object) => bad("InvalidScope"),
         // An approver who is not there is a mistake in the body, not in the path.
         (Part::Rules, What::Principal) => bad("BadRequest"),

@@ -130,8 +130,8 @@ async fn it_is_judged_in_graphs_order_and_each_step_hides_the_ones_after_it() {
     begins("permission", &asked(&narrow, A, body.clone()).await, "403 UnknownError: ");
     begins("shape", &asked(&eve, A, body.clone()).await, "400 InvalidRoleAssignmentRequest: ");
     for (change, wanted) in [
-        (json!({"action": "adminAssign"}), "404 RoleNotFound: "),
-        (json!({"roleDefinitionId": READER}), "404 SubjectNotFound: "),
+        (json!({"action": "adminAssign"}), "400 RoleNotFound: "),
+        (json!({"roleDefinitionId": READER}), "400 SubjectNotFound: "),
         (json!({"principalId": BEN}), "400 InvalidScope: "),
         (json!({"directoryScopeId": "/"}), "403 Authorization_RequestDenied: "),
     ] {

@@ -144,8 +144,8 @@ async fn requests_that_cannot_be_read_or_point_at_nothing() {
             "The role assignment request is invalid. The property 'reason' does not exist on type 'microsoft.graph.unifiedRoleEligibilityScheduleRequest'. Make sure to only use property names that are defined by the type or mark the type as open type.",
         ),
         (json!({"scheduleInfo": over}), "400 InvalidRoleAssignmentRequestSchedule", ""),
-        (json!({"principalId": NOBODY}), "404 SubjectNotFound", ""),
-        (json!({"roleDefinitionId": NOBODY}), "404 RoleNotFound", ""),
+        (json!({"principalId": NOBODY}), "400 SubjectNotFound", ""),
+        (json!({"roleDefinitionId": NOBODY}), "400 RoleNotFound", ""),
         (json!({"directoryScopeId": unit}), "400 InvalidScope", ""),
     ] {
         let said = dana.post(ELIGIBILITIES, with(assigns("adminAssign"), change)).await.refused();

@@ -178,3 +178,28 @@ async fn what_somebody_is_in_and_owns_is_asked_for_by_name() {
     assert!(wanting(&members.get(&format!("{group}/displayName")).await));
     assert!(wanting(&members.get(&group).await) && wanting(&members.get(&format!("{group}/owners")).await));
 }
+
+#[tokio::test]
+async fn what_is_expanded_asks_for_what_its_own_path_asks_for() {
+    let house = House::new().await;
+    for (scopes, expand, allowed) in [
+        (&["User.ReadBasic.All"][..], "users?$expand=memberOf", false),
+        (&["User.ReadBasic.All"], "users?$expand=ownedObjects", false),
+        (&["User.ReadBasic.All"], "users/{ben}?$expand=transitiveMemberOf($select=id)", false),
+        (&["User.Read"], "users/{dana}?$expand=memberOf", true),
+        (&["User.Read"], "me?$expand=memberOf", true),
+        (&["User.ReadBasic.All", "GroupMember.Read.All"], "users?$expand=memberOf", true),
+        (&["Group.Read.All"], "groups?$expand=members", true),
+        (&["RoleManagement.Read.Directory"], "roleManagement/directory/roleAssignments?$expand=principal", true),
+    ] {
+        let client = house.signed_in_with(DANA, scopes, true).await;
+        let path = expand.replace("{ben}", &BEN.to_string()).replace("{dana}", &DANA.to_string());
+        let reply = client.get(&format!("/v1.0/{path}")).await;
+        assert_eq!(
+            (reply.status == 200, wanting(&reply)),
+            (allowed, !allowed),
+            "{path} with {scopes:?}: {}",
+            reply.text
+        );
+    }
+}

@@ -10,6 +10,7 @@ use super::odata::render::write;
 use super::odata::value::write_text;
 use super::odata::{Entity, Kind, Linked, Property, Row};
 use super::page::{Place, Shape, fitting, page};
+use super::permissions::needed_to_expand;
 use super::policy_rules::{PLACE, RULE};
 pub use super::route::Route;
 use super::walk::Reach;
@@ -29,6 +30,7 @@ use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer as Decided, Context};
 use writ_core::ids::PrincipalId;
 use writ_core::may::{self, View, may};
+use writ_core::permission::{Act, permitted};
 use writ_core::refusal::Refusal;
 use writ_core::state::{Request, State};
 use writ_core::time::Time;
@@ -90,6 +92,8 @@ pub struct Ask {
     pub cast: Option<&'static Entity>,
     /// Whether the caller sent `ConsistencyLevel: eventual`.
     pub eventual: bool,
+    /// Whether what the path names is the caller.
+    pub own: bool,
     /// The body.
     pub bytes: Bytes,
     /// The request's ids.
@@ -325,7 +329,25 @@ impl Ask {
     pub fn query(&self, entity: &'static Entity) -> Result<Query, Problem> {
         self.advanced(entity)?;
         let _ = self.page.of.set(entity);
-        Query::parse(&self.raw, entity, Of::Many)
+        self.parsed(entity, Of::Many)
+    }
+
+    /// What the query part asks for, if the token may have all that is to come along.
+    pub fn parsed(&self, entity: &'static Entity, of: Of) -> Result<Query, Problem> {
+        let query = Query::parse(&self.raw, entity, of)?;
+        // What a link leads to is somebody else.
+        let own = self.own && self.at("link").is_empty();
+        self.may_expand(&query, own).map(|()| query)
+    }
+
+    fn may_expand(&self, query: &Query, own: bool) -> Result<(), Problem> {
+        for expansion in &query.expand {
+            if let Some(thing) = needed_to_expand(query.entity.name, expansion.link.name, own) {
+                permitted(&self.caller, thing, Act::Read).map_err(|refusal| Problem::from(&refusal))?;
+            }
+            self.may_expand(&expansion.query, false)?;
+        }
+        Ok(())
     }
 
     /// The keys of the row that reading may begin after, if it may: not when all rows have to be counted or sorted.
@@ -386,7 +408,7 @@ impl Ask {
                 _ => Err(Problem::unknown_segment(name)),
             };
         }
-        let query = Query::parse(&self.raw, entity, Of::One)?;
+        let query = self.parsed(entity, Of::One)?;
         Ok(self.written(&query, context, row, false))
     }
 
@@ -396,7 +418,7 @@ impl Ask {
             return Err(Problem::unknown_segment(property.name));
         }
         // It takes no options; one that is misspelt is refused as anywhere else.
-        Query::parse(&self.raw, row.entity(), Of::One)?;
+        self.parsed(row.entity(), Of::One)?;
         let (of, id) = (context.trim_end_matches("/$entity"), row.get("id"));
         let context = format!("{of}('{}')/{}", id.as_str().unwrap_or_default(), property.name);
         Ok(match row.get(property.name) {
@@ -465,7 +487,7 @@ impl Ask {
                 Ok(Answer::Found(json!({"@odata.context": self.context_url("$ref"), "@odata.id": reference})))
             }
             Linked::One(Some(target)) => {
-                let query = Query::parse(&self.raw, link.to, Of::One)?;
+                let query = self.parsed(link.to, Of::One)?;
                 Ok(self.written(&query, &format!("{whole}/$entity"), &*target, link.mixed))
             }
             Linked::One(None) => Err(Problem::not_found(link.name)),
@@ -482,7 +504,7 @@ impl Ask {
     ) -> Result<Answer, Problem> {
         let named = |row: &dyn Row| row.get("id").as_str().is_some_and(|id| id.eq_ignore_ascii_case(self.at("item")));
         let row = rows.into_iter().find(|row| named(&**row)).ok_or_else(|| self.missing("item"))?;
-        let query = Query::parse(&self.raw, to, Of::One)?;
+        let query = self.parsed(to, Of::One)?;
         Ok(self.written(&query, &format!("{whole}/$entity"), &*row, mixed))
     }
 

@@ -280,6 +280,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         moment: Moment::of(&app, &caller),
         url: format!("{base}/{}", path.trim_start_matches('/')),
         parameters: found.parameters,
+        own: own || found.route.path == "me",
         bytes: body,
         app,
         caller,

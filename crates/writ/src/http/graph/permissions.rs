@@ -35,6 +35,23 @@ pub fn needed(route: &Route, link: &str, own: bool) -> Option<(Thing, Act)> {
     })
 }
 
+/// What expanding this link of a resource of this type asks for beside the route: who is in what is not told to a token
+/// that may only see names. `own` tells whether the resource is the caller.
+pub fn needed_to_expand(of: &str, link: &str, own: bool) -> Option<Thing> {
+    let thing = match of {
+        "user" if link == "scopedRoleMemberOf" => Thing::Memberships,
+        "user" => of_a_user(link, ""),
+        "group" => of_a_group(link, ""),
+        _ => return None,
+    };
+    Some(match thing {
+        Thing::Memberships if own => Thing::OwnMemberships,
+        Thing::Owned if own => Thing::OwnOwned,
+        Thing::Users | Thing::Groups => return None,
+        thing => thing,
+    })
+}
+
 /// What a path is about.
 fn thing(path: &str, link: &str) -> Option<Thing> {
     let mut parts = path.split('/');
