@@ -27,7 +27,6 @@ const PERSON: u128 = 1 << 100;
 const REQUEST: u128 = 1 << 101;
 const UNIT: u128 = 1 << 102;
 const UNITS: u32 = 200;
-const LATELY: u128 = 1 << 103;
 const GROUP: u128 = 1 << 104;
 /// How many wait for an approval.
 const WAITING: u32 = 500;
@@ -100,7 +99,8 @@ impl Population {
     /// this approver, and all are in one group.
     pub(crate) fn lately(&self, approver: PrincipalId, mut each: impl FnMut(Event)) {
         for number in 0..self.people {
-            let request = RequestId::from_u128(spread(LATELY, number));
+            // Over the whole range, as the ids are that the server makes.
+            let request = RequestId::from_u128(spread(0, number) << 32);
             let ask = Ask { request, ..self.ask(number, 1, Action::SelfActivate) };
             if number % (self.people / WAITING) == 0 {
                 let stages = vec![Stage::one_of(vec![Approver::User(approver)])];

@@ -35,9 +35,11 @@ pub async fn requests<'a>(ask: &'a Ask, query: &Query, seen: Seen) -> Result<Fou
     let scopes = held::scopes(query);
     let words = |property| query.pins(property).map(|all| all.into_iter().map(str::to_owned).collect::<Vec<String>>());
     let (actions, statuses) = (words("action"), words("status"));
+    let maker = ask.moment.me.filter(|_| seen.whose == Whose::CreatedBy);
     let named = |all: &[String], name: &str| all.iter().any(|one| one.eq_ignore_ascii_case(name));
     let fits = move |r: &&Request| {
-        roles.as_ref().is_none_or(|roles| roles.contains(&r.ask.target.role_id()))
+        maker.is_none_or(|me| r.ask.by == Some(me))
+            && roles.as_ref().is_none_or(|roles| roles.contains(&r.ask.target.role_id()))
             && scopes.as_ref().is_none_or(|scopes| scopes.contains(&r.ask.target.scope()))
             && actions.as_ref().is_none_or(|all| named(all, action_name(r.ask.action)))
             && statuses.as_ref().is_none_or(|all| named(all, shown_status(&ask.moment, r)))
