@@ -40,7 +40,9 @@ impl Row for Thing {
     }
     fn link(&self, name: &str) -> Linked<'_> {
         match name {
-            "parent" => Linked::One(self.0.get("parent").map(|p| Box::new(Thing(p.clone())) as Box<dyn Row>)),
+            "parent" => Linked::One(
+                self.0.get("parent").filter(|p| !p.is_null()).map(|p| Box::new(Thing(p.clone())) as Box<dyn Row>),
+            ),
             _ => Linked::Many(
                 self.0["children"].as_array().into_iter().flatten().map(|c| Box::new(Thing(c.clone())) as _).collect(),
             ),
@@ -258,7 +260,19 @@ enum Said {
     Null(bool),
     Sizes(Vec<i64>),
     Like(Like, String),
+    /// Whether the text stands on the left, in `tolower(…)` or bare.
+    Turned(Op, String),
+    Lowered(String),
+    Unlike(String),
+    Bare,
+    Id(Op, u8, bool),
+    Names(Vec<Option<String>>),
+    Parent(Op, String),
+    By(Op, String),
     Tag(bool, String),
+    Tagged,
+    /// Any, or all, of the targets: this id, and or or this kind.
+    Target(bool, u8, bool, String),
     And(Box<Said>, Box<Said>),
     Or(Box<Said>, Box<Said>),
     Not(Box<Said>),
@@ -296,11 +310,22 @@ struct Facts {
     on: bool,
     lasts: i64,
     tags: Vec<String>,
+    id: u8,
+    parent: Option<Option<String>>,
+    by: Option<String>,
+    targets: Vec<(u8, String)>,
+}
+
+fn guid(n: u8) -> Uuid {
+    Uuid::from_u128(0xabcd_0000 + u128::from(n))
 }
 
 impl Facts {
     fn row(&self) -> Thing {
         Thing(json!({
+            "id": guid(self.id), "parent": self.parent.as_ref().map(|name| json!({"name": name})),
+            "by": self.by.as_ref().map(|name| json!({"user": {"name": name}})),
+            "targets": self.targets.iter().map(|(id, kind)| json!({"id": guid(*id), "kind": kind})).collect::<Vec<_>>(),
             "name": self.name, "size": self.size, "born": Time::from_millis(self.born).to_string(), "on": self.on,
             "lasts": Span::from_millis(self.lasts).to_string(), "tags": self.tags,
         }))
@@ -308,7 +333,12 @@ impl Facts {
 }
 
 impl Said {
-    fn text(&self) -> String {
+    /// As a filter; with `bare`, parentheses stand only where the meaning asks for them.
+    fn text(&self, bare: bool) -> String {
+        let within = |part: &Said, tighter: bool| match part.text(bare) {
+            text if bare && !tighter => text,
+            text => format!("({text})"),
+        };
         let quote = |t: &str| format!("'{}'", t.replace('\'', "''"));
         match self {
             Said::Name(op, t) => format!("name {} {}", word(*op), quote(t)),
@@ -328,10 +358,29 @@ impl Said {
                 };
                 format!("{f}(name,{})", quote(t))
             }
+            Said::Turned(op, t) => format!("{} {} name", quote(t), word(*op)),
+            Said::Lowered(t) => format!("tolower(name) eq {}", quote(&t.to_uppercase())),
+            Said::Unlike(t) => format!("contains(name,{}) eq false", quote(t)),
+            Said::Bare => "on".to_owned(),
+            Said::Id(op, n, true) => format!("id {} '{}'", word(*op), guid(*n).to_string().to_uppercase()),
+            Said::Id(op, n, false) => format!("id {} {}", word(*op), guid(*n)),
+            Said::Names(names) => {
+                let each: Vec<String> = names.iter().map(|n| n.as_ref().map_or("null".into(), |n| quote(n))).collect();
+                format!("name in ({})", each.join(","))
+            }
+            Said::Parent(op, t) => format!("parent/name {} {}", word(*op), quote(t)),
+            Said::By(op, t) => format!("by/user/name {} {}", word(*op), quote(t)),
             Said::Tag(any, t) => format!("tags/{}(x:x eq {})", if *any { "any" } else { "all" }, quote(t)),
-            Said::And(a, b) => format!("({}) and ({})", a.text(), b.text()),
-            Said::Or(a, b) => format!("({}) or ({})", a.text(), b.text()),
-            Said::Not(a) => format!("not ({})", a.text()),
+            Said::Tagged => "tags/any()".to_owned(),
+            Said::Target(any, n, both, kind) => {
+                let (lambda, join) = (if *any { "any" } else { "all" }, if *both { "and" } else { "or" });
+                format!("targets/{lambda}(t: t/id eq '{}' {join} t/kind eq {})", guid(*n), quote(kind))
+            }
+            Said::And(a, b) => {
+                format!("{} and {}", within(a, matches!(**a, Said::Or(..))), within(b, matches!(**b, Said::Or(..))))
+            }
+            Said::Or(a, b) => format!("{} or {}", within(a, false), within(b, false)),
+            Said::Not(a) => format!("not {}", within(a, matches!(**a, Said::And(..) | Said::Or(..)))),
         }
     }
 
@@ -350,6 +399,27 @@ impl Said {
                 Like::Ends => lower(n).ends_with(&lower(t)),
                 Like::Contains | Like::Word => lower(n).contains(&lower(t)),
             }),
+            Said::Turned(op, t) => {
+                let turned = f.name.as_ref().map(|n| lower(t).cmp(&lower(n)));
+                meets(*op, turned)
+            }
+            Said::Lowered(t) => f.name.as_ref().is_some_and(|n| lower(n) == lower(&t.to_uppercase())),
+            Said::Unlike(t) => !f.name.as_ref().is_some_and(|n| lower(n).contains(&lower(t))),
+            Said::Bare => f.on,
+            Said::Id(op, n, _) => meets(*op, Some(guid(f.id).cmp(&guid(*n)))),
+            Said::Names(names) => {
+                names.iter().any(|n| n.as_ref().map(|n| lower(n)) == f.name.as_ref().map(|n| lower(n)))
+            }
+            Said::Parent(op, t) => meets(*op, f.parent.iter().flatten().next().map(|n| lower(n).cmp(&lower(t)))),
+            Said::By(op, t) => meets(*op, f.by.as_ref().map(|n| lower(n).cmp(&lower(t)))),
+            Said::Tagged => !f.tags.is_empty(),
+            Said::Target(any, n, both, kind) => {
+                let fits = |(id, of): &(u8, String)| match both {
+                    true => id == n && lower(of) == lower(kind),
+                    false => id == n || lower(of) == lower(kind),
+                };
+                if *any { f.targets.iter().any(fits) } else { f.targets.iter().all(fits) }
+            }
             Said::Tag(true, t) => f.tags.iter().any(|x| lower(x) == lower(t)),
             Said::Tag(false, t) => f.tags.iter().all(|x| lower(x) == lower(t)),
             Said::And(a, b) => a.means(f) && b.means(f),
@@ -379,6 +449,18 @@ fn said() -> impl Strategy<Value = Said> {
         proptest::collection::vec(-3i64..4, 1..4).prop_map(Said::Sizes),
         (like, short()).prop_map(|(l, t)| Said::Like(l, t)),
         (any::<bool>(), short()).prop_map(|(a, t)| Said::Tag(a, t)),
+        (op(), short()).prop_map(|(o, t)| Said::Turned(o, t)),
+        // Letters that are one letter in either case: to turn them up and down again changes nothing else.
+        "[abé ]{0,2}".prop_map(Said::Lowered),
+        short().prop_map(Said::Unlike),
+        Just(Said::Bare),
+        Just(Said::Tagged),
+        (op(), 0u8..3, any::<bool>()).prop_map(|(o, n, quoted)| Said::Id(o, n, quoted)),
+        proptest::collection::vec(proptest::option::of(short()), 1..4).prop_map(Said::Names),
+        (op(), short()).prop_map(|(o, t)| Said::Parent(o, t)),
+        (op(), short()).prop_map(|(o, t)| Said::By(o, t)),
+        (any::<bool>(), 0u8..3, any::<bool>(), "[ab]?")
+            .prop_map(|(any, n, both, kind)| Said::Target(any, n, both, kind)),
     ];
     leaf.prop_recursive(4, 24, 2, |inner| {
         prop_oneof![
@@ -391,14 +473,27 @@ fn said() -> impl Strategy<Value = Said> {
 
 fn facts() -> impl Strategy<Value = Facts> {
     let tags = proptest::collection::vec(short(), 0..3);
-    (proptest::option::of(short()), -3i64..4, 0i64..3000, any::<bool>(), 0i64..3000, tags)
-        .prop_map(|(name, size, born, on, lasts, tags)| Facts { name, size, born, on, lasts, tags })
+    let plain = (proptest::option::of(short()), -3i64..4, 0i64..3000, any::<bool>(), 0i64..3000, tags);
+    let parent = proptest::option::of(proptest::option::of(short()));
+    let linked = (0u8..3, parent, proptest::option::of(short()), proptest::collection::vec((0u8..3, "[abAB]?"), 0..3));
+    (plain, linked).prop_map(|((name, size, born, on, lasts, tags), (id, parent, by, targets))| Facts {
+        name,
+        size,
+        born,
+        on,
+        lasts,
+        tags,
+        id,
+        parent,
+        by,
+        targets,
+    })
 }
 
 proptest! {
     #[test]
-    fn an_accepted_filter_means_what_a_naive_reading_says(said in said(), facts in proptest::collection::vec(facts(), 1..8)) {
-        let text = said.text();
+    fn an_accepted_filter_means_what_a_naive_reading_says(said in said(), facts in proptest::collection::vec(facts(), 1..8), bare in any::<bool>()) {
+        let text = said.text(bare);
         let filter = Filter::parse(&text, &THING).map_err(|e| TestCaseError::fail(format!("{text}: {}", e.message())))?;
         for f in &facts {
             prop_assert_eq!(filter.holds(&f.row()), said.means(f), "{} on {:?}", &text, f);
