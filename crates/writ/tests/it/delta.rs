@@ -175,6 +175,62 @@ async fn groups_are_followed_down_to_the_single_member() {
 }
 
 #[tokio::test]
+async fn a_story_of_a_user_and_a_group_is_told_one_change_at_a_time() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let latest = async |path: &str| local(&dana.get(path).await.is(200)["@odata.deltaLink"]);
+    let mut users = latest("/v1.0/users/delta?$deltatoken=latest&$select=displayName,accountEnabled,department").await;
+    let mut groups = latest("/v1.0/groups/delta?$deltaToken=latest&$select=displayName,members,owners").await;
+    let mut told = Vec::new();
+    for step in 0..9 {
+        let who = person(1);
+        let change = |name: Option<&str>, enabled| Command::UpdateUser {
+            user: who,
+            name: name.map(str::to_owned),
+            upn: None,
+            enabled,
+            person: None,
+        };
+        let happens = match step {
+            1 => Some(change(Some("Renamed"), None)),
+            2 => Some(change(None, Some(false))),
+            3 => Some(Command::AddMember { group: SECURITY, member: who }),
+            4 => Some(Command::AddOwner { group: SECURITY, owner: EVE }),
+            5 => Some(Command::RemoveOwner { group: SECURITY, owner: EVE }),
+            6 => Some(Command::RemoveMember { group: SECURITY, member: who }),
+            7 => Some(Command::DeletePrincipal { principal: who }),
+            _ => None,
+        };
+        match happens {
+            Some(command) => drop(house.does(DANA, command).await),
+            None if step == 0 => add(&house, 1).await,
+            None => {}
+        }
+        for (link, kind) in [(&mut users, "user"), (&mut groups, "group")] {
+            let page = dana.get(link).await.is(200);
+            *link = local(&page["@odata.deltaLink"]);
+            let rows = page["value"].as_array().expect("rows").iter().map(|row| {
+                let mut row = row.clone();
+                let id = row.as_object_mut().and_then(|row| row.remove("id")).expect("an id");
+                assert!(id == json!(who) || id == json!(SECURITY), "{id}");
+                row.to_string().replace(&who.to_string(), "WHO").replace(&EVE.to_string(), "EVE")
+            });
+            told.extend(rows.map(|row| format!("{step} {kind} {row}")));
+        }
+    }
+    insta::assert_snapshot!(told.join("\n"), @r##"
+    0 user {"accountEnabled":true,"department":null,"displayName":"Person 1"}
+    1 user {"accountEnabled":true,"department":null,"displayName":"Renamed"}
+    2 user {"accountEnabled":false,"department":null,"displayName":"Renamed"}
+    3 group {"displayName":"Security","members@delta":[{"@odata.type":"#microsoft.graph.user","id":"WHO"}]}
+    4 group {"displayName":"Security","owners@delta":[{"@odata.type":"#microsoft.graph.user","id":"EVE"}]}
+    5 group {"displayName":"Security","owners@delta":[{"@odata.type":"#microsoft.graph.user","@removed":{"reason":"deleted"},"id":"EVE"}]}
+    6 group {"displayName":"Security","members@delta":[{"@odata.type":"#microsoft.graph.user","@removed":{"reason":"deleted"},"id":"WHO"}]}
+    7 user {"@removed":{"reason":"deleted"}}
+    "##);
+}
+
+#[tokio::test]
 async fn a_delta_token_is_its_callers_and_for_its_query() {
     let house = House::new().await;
     let (dana, eve) = (house.signed_in(DANA).await, house.signed_in(EVE).await);

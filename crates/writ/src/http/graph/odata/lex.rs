@@ -68,7 +68,7 @@ pub fn tokens(text: &str) -> Result<Vec<Token>, usize> {
     let mut at = 0;
     while let Some(&c) = bytes.get(at) {
         let one = match c {
-            b' ' | b'\t' => {
+            b' ' | b'\t' | b'\r' | b'\n' => {
                 at += 1;
                 continue;
             }

@@ -59,19 +59,30 @@ pub fn write(row: &dyn Row, query: &Query, typed: bool, context: &str, out: &mut
     }
     for expansion in &query.expand {
         if entity.links.iter().any(|l| l.name == expansion.link.name) {
-            name(expansion.link.name, out);
-            follow(row, expansion, out);
+            let (mut expanded, link) = (Vec::new(), expansion.link.name);
+            if let Some(count) = follow(row, expansion, &mut expanded).filter(|_| expansion.query.count) {
+                name(&format!("{link}@odata.count"), out);
+                out.extend_from_slice(count.to_string().as_bytes());
+            }
+            name(link, out);
+            out.append(&mut expanded);
         }
     }
     out.push(b'}');
 }
 
-/// What an expanded link shows.
-fn follow(row: &dyn Row, expansion: &Expansion, out: &mut Vec<u8>) {
+/// Writes what an expanded link shows; says how many the filter lets through, of what is a list.
+fn follow(row: &dyn Row, expansion: &Expansion, out: &mut Vec<u8>) -> Option<usize> {
     let (query, mixed) = (&expansion.query, expansion.link.mixed);
     match row.link(expansion.link.name) {
-        Linked::One(None) => out.extend_from_slice(b"null"),
-        Linked::One(Some(target)) => write(&*target, query, mixed, "", out),
+        Linked::One(None) => {
+            out.extend_from_slice(b"null");
+            None
+        }
+        Linked::One(Some(target)) => {
+            write(&*target, query, mixed, "", out);
+            None
+        }
         Linked::Many(mut targets) => {
             targets.retain(|t| query.filter.as_ref().is_none_or(|f| f.holds(&**t)));
             if !query.order.is_empty() {
@@ -86,6 +97,7 @@ fn follow(row: &dyn Row, expansion: &Expansion, out: &mut Vec<u8>) {
                 write(&**target, query, mixed, "", out);
             }
             out.push(b']');
+            Some(targets.len())
         }
     }
 }

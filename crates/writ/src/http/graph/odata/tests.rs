@@ -87,6 +87,7 @@ fn filters_mean_what_they_say() {
         "name in ('a','O''neill''s Röle')",
         "name eq 'x' or name eq 'y' or (size eq 7 and not (name eq 'x'))",
         "NAME NE null AND size NE 8",
+        "name ne null\r\n\tand\nsize eq 7",
     ] {
         assert!(holds(yes), "{yes}");
     }
@@ -204,6 +205,18 @@ fn expansions_nest_with_their_own_options() {
     let raw = "$select=id&$expand=children($filter=id ne 'c;2';$orderby=name desc;$select=name;$top=5),parent%28%24expand%3Dparent%29";
     let query = Query::parse(raw, &THING, Of::One).unwrap();
     insta::assert_snapshot!(Json::Object(render::render(&thing(), &query, false)), @r#"{"children":[{"name":"two"},{"name":"one"}],"id":"fe930be7-5e62-47db-91af-98c3a49a38b1","parent":{"born":null,"by":null,"id":"p","lasts":null,"name":"up","on":null,"parent":null,"secret":null,"size":null,"tags":null,"targets":null}}"#);
+}
+
+#[test]
+fn an_expansion_counts_what_its_filter_lets_through_whatever_is_shown() {
+    let raw =
+        "$select=id&$expand=children($count=true;$top=1;$filter=startswith(id,'c');$select=id),parent($select=id)";
+    let query = Query::parse(raw, &THING, Of::One).unwrap();
+    insta::assert_snapshot!(String::from_utf8({
+        let mut out = Vec::new();
+        render::write(&thing(), &query, false, "", &mut out);
+        out
+    }).unwrap(), @r#"{"id":"fe930be7-5e62-47db-91af-98c3a49a38b1","children@odata.count":2,"children":[{"id":"c2"}],"parent":{"id":"p"}}"#);
 }
 
 #[test]
