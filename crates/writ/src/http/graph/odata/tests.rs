@@ -447,32 +447,33 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn short() -> impl Strategy<Value = String> {
-    "[aAbB'ßé ]{0,3}"
+    // Mostly so few letters that two texts are alike often.
+    prop_oneof![3 => "[aAb]{0,2}", 1 => "[aAbB'ßé ]{0,3}"]
 }
 
 fn said() -> impl Strategy<Value = Said> {
     let like = prop_oneof![Just(Like::Starts), Just(Like::Ends), Just(Like::Contains)];
     let leaf = prop_oneof![
-        (op(), short()).prop_map(|(o, t)| Said::Name(o, t)),
-        (op(), -3i64..4).prop_map(|(o, n)| Said::Size(o, n)),
-        (op(), 0i64..3000).prop_map(|(o, n)| Said::Born(o, n)),
-        any::<bool>().prop_map(Said::On),
-        (op(), 0i64..3000).prop_map(|(o, n)| Said::Lasts(o, n)),
-        any::<bool>().prop_map(Said::Null),
-        proptest::collection::vec(-3i64..4, 1..4).prop_map(Said::Sizes),
-        (like, short()).prop_map(|(l, t)| Said::Like(l, t)),
-        (any::<bool>(), short()).prop_map(|(a, t)| Said::Tag(a, t)),
-        (op(), short()).prop_map(|(o, t)| Said::Turned(o, t)),
+        1 => (op(), short()).prop_map(|(o, t)| Said::Name(o, t)),
+        1 => (op(), -3i64..4).prop_map(|(o, n)| Said::Size(o, n)),
+        1 => (op(), 0i64..3000).prop_map(|(o, n)| Said::Born(o, n)),
+        1 => any::<bool>().prop_map(Said::On),
+        1 => (op(), 0i64..3000).prop_map(|(o, n)| Said::Lasts(o, n)),
+        1 => any::<bool>().prop_map(Said::Null),
+        1 => proptest::collection::vec(-3i64..4, 1..4).prop_map(Said::Sizes),
+        4 => (like, short()).prop_map(|(l, t)| Said::Like(l, t)),
+        1 => (any::<bool>(), short()).prop_map(|(a, t)| Said::Tag(a, t)),
+        1 => (op(), short()).prop_map(|(o, t)| Said::Turned(o, t)),
         // Letters that are one letter in either case: to turn them up and down again changes nothing else.
-        "[abé ]{0,2}".prop_map(Said::Lowered),
-        short().prop_map(Said::Unlike),
-        Just(Said::Bare),
-        Just(Said::Tagged),
-        (op(), 0u8..3, any::<bool>()).prop_map(|(o, n, quoted)| Said::Id(o, n, quoted)),
-        proptest::collection::vec(proptest::option::of(short()), 1..4).prop_map(Said::Names),
-        (op(), short()).prop_map(|(o, t)| Said::Parent(o, t)),
-        (op(), short()).prop_map(|(o, t)| Said::By(o, t)),
-        (any::<bool>(), 0u8..3, any::<bool>(), "[ab]?")
+        1 => "[abé ]{0,2}".prop_map(Said::Lowered),
+        1 => short().prop_map(Said::Unlike),
+        1 => Just(Said::Bare),
+        1 => Just(Said::Tagged),
+        1 => (op(), 0u8..3, any::<bool>()).prop_map(|(o, n, quoted)| Said::Id(o, n, quoted)),
+        1 => proptest::collection::vec(proptest::option::of(short()), 1..4).prop_map(Said::Names),
+        1 => (op(), short()).prop_map(|(o, t)| Said::Parent(o, t)),
+        1 => (op(), short()).prop_map(|(o, t)| Said::By(o, t)),
+        1 => (any::<bool>(), 0u8..3, any::<bool>(), "[ab]?")
             .prop_map(|(any, n, both, kind)| Said::Target(any, n, both, kind)),
     ];
     leaf.prop_recursive(4, 24, 2, |inner| {
@@ -504,6 +505,8 @@ fn facts() -> impl Strategy<Value = Facts> {
 }
 
 proptest! {
+    // Enough that a comparison that is wrong in one corner is found: with a tenth of it, some are not.
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
     #[test]
     fn an_accepted_filter_means_what_a_naive_reading_says(said in said(), facts in proptest::collection::vec(facts(), 1..8), bare in any::<bool>()) {
         let text = said.text(bare);
@@ -512,7 +515,9 @@ proptest! {
             prop_assert_eq!(filter.holds(&f.row()), said.means(f), "{} on {:?}", &text, f);
         }
     }
+}
 
+proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "[a-z0-9'()/,: $éT.+-]{0,80}") {
         let _ = Filter::parse(&text, &THING);
