@@ -282,7 +282,7 @@ pub(super) fn deactivate(
     };
     let mut events = vec![Event::AssignmentEnded { assignment: a.id, why: Why::GivenUp, ask: Some(ask) }];
     prolonging::cancel_for(state, &mut events, a.id.0, asker, Why::GivenUp);
-    ending::close_if_last(state, &mut events, &a);
+    ending::close_idle(state, &mut events, cx);
     let answer =
         Asked { request, status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops: Vec::new() };
     Ok((events, Answer::Asked(answer)))

@@ -129,7 +129,7 @@ pub(super) fn remove(
             old_enough(state, cx, a.made)?;
             events.push(Event::AssignmentEnded { assignment: a.id, why: Why::Removed, ask: Some(ask) });
             prolonging::cancel_for(state, &mut events, a.id.0, principal, Why::Removed);
-            ending::close_if_last(state, &mut events, &a);
+            ending::close_idle(state, &mut events, cx);
         }
     }
     let stops = if when == Removal::WhenRunningEnd { Vec::new() } else { stops };

@@ -5,7 +5,6 @@
 use super::*;
 use crate::event::Why;
 use crate::role::GLOBAL_ADMINISTRATOR;
-use crate::state::Assignment;
 
 /// How many enabled emergency accounts hold standing Global Administrator in the whole tenant.
 pub(super) fn ways_in(state: &State, now: Time) -> usize {
@@ -52,6 +51,7 @@ pub(super) fn settle(state: &State, events: &mut Vec<Event>, cx: &Context, princ
             }
         }
     }
+    close_idle(state, events, cx);
 }
 
 /// Whether an eligibility is still there and reaches this principal for this target.
@@ -64,15 +64,23 @@ pub(super) fn supported(state: &State, principal: PrincipalId, from: Eligibility
         && holds::contains(state, e.target.scope(), target.scope())
 }
 
-/// After an activation ended: if its eligibility was only waiting for that, it goes too.
-pub(super) fn close_if_last(state: &State, events: &mut Vec<Event>, ended: &Assignment) {
-    let Some(e) = ended.from.and_then(|id| state.eligibilities.get(&id)).filter(|e| e.closing) else { return };
-    let others = reached_by(state, e.principal)
-        .into_iter()
-        .flat_map(|p| state.held_by(p).assignments.iter())
-        .any(|a| a.from == Some(e.id) && a.id != ended.id);
-    if !others {
-        events.push(Event::EligibilityEnded { eligibility: e.id, why: Why::Removed, ask: None });
+/// Ends the eligibilities that were only waiting for the activations which these events end, whichever way those end.
+pub(super) fn close_idle(state: &State, events: &mut Vec<Event>, cx: &Context) {
+    let from = |event: &Event| match event {
+        Event::AssignmentEnded { assignment, .. } => state.assignments.get(assignment)?.from,
+        _ => None,
+    };
+    let waited = |id: &EligibilityId| state.eligibilities.get(id).is_some_and(|e| e.closing);
+    let closing: Vec<EligibilityId> = events.iter().filter_map(from).filter(waited).collect();
+    for id in closing {
+        let next = after(state, events, cx);
+        let Some(e) = next.eligibilities.get(&id) else { continue };
+        let reached = reached_by(&next, e.principal);
+        if !reached.iter().any(|p| next.held_by(*p).assignments.iter().any(|a| a.from == Some(id))) {
+            events.push(Event::EligibilityEnded { eligibility: id, why: Why::Removed, ask: None });
+            // Somebody may have asked before it was closed, and still waits.
+            settle(state, events, cx, reached, Why::EligibilityGone);
+        }
     }
 }
 
@@ -80,9 +88,9 @@ pub(super) fn close_if_last(state: &State, events: &mut Vec<Event>, ended: &Assi
 pub(super) fn end_assignment(state: &State, cx: &Context, id: AssignmentId) -> Judged {
     cx.by_itself("ending an assignment by hand")?;
     let mut events = Vec::new();
-    if let Some(a) = state.assignments.get(&id).filter(|a| a.ends.is_some_and(|end| end <= cx.now)) {
+    if state.assignments.get(&id).is_some_and(|a| a.ends.is_some_and(|end| end <= cx.now)) {
         events.push(Event::AssignmentEnded { assignment: id, why: Why::TimeIsUp, ask: None });
-        close_if_last(state, &mut events, a);
+        close_idle(state, &mut events, cx);
     }
     Ok((events, Answer::Done))
 }

@@ -37,6 +37,6 @@ pub(super) fn take(state: &State, cx: &Context, id: AssignmentId) -> Judged {
     let a = state.assignments.get(&id).ok_or_else(|| Refusal::NoSuch { what: What::Object, id: id.to_string() })?;
     let mut events = vec![Event::AssignmentEnded { assignment: id, why: Why::Removed, ask: None }];
     prolonging::cancel_for(state, &mut events, id.0, a.principal, Why::Removed);
-    ending::close_if_last(state, &mut events, a);
+    ending::close_idle(state, &mut events, cx);
     Ok((events, Answer::Done))
 }

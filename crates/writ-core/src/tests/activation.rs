@@ -7,6 +7,7 @@ use crate::ids::*;
 use crate::refusal::{Broken, Refusal};
 use crate::role::DEVICE_ADMINISTRATOR;
 use crate::rules::{Approval, RuleChange, Stage};
+use crate::scope::{Scope, Target};
 use crate::story::*;
 use crate::time::Span;
 use alloc::vec;
@@ -426,6 +427,31 @@ fn taking_the_last_activation_away_closes_what_only_waited_for_it() {
     let now = take(&s, Sort::Assignment, Removal::Now);
     s.by("dana", now).expect("taken");
     assert_eq!(s.state.eligibilities.len(), 1);
+}
+
+#[test]
+fn what_waited_for_the_last_activation_goes_with_it_however_that_ends() {
+    let unit = UnitId::from_u128(0xa1);
+    for disabled in [false, true] {
+        let mut s = Story::with_ana_eligible();
+        let create = Command::CreateUnit { unit, name: "Finance".into(), description: "".into() };
+        s.by("dana", create).expect("a unit");
+        let request = s.asks("ana", ROOT, minutes(30));
+        s.decides("ben", request, true).expect("approved");
+        // Asked for before it is closed.
+        let waiting = s.asks("ana", Target::role(DEVICE_ADMINISTRATOR, Scope::Unit(unit)), minutes(30));
+        let (user, when) = (s.id("ana"), Removal::WhenRunningEnd);
+        let close = Command::Remove { sort: Sort::Eligibility, principal: user, target: ROOT, when, reason: None };
+        s.by("dana", close).expect("closing");
+        assert_eq!(s.state.eligibilities.len(), 2, "hers still runs; dana has one");
+        let end = match disabled {
+            true => Command::UpdateUser { user, name: None, upn: None, enabled: Some(false), person: None },
+            false => Command::TakePlainly { assignment: AssignmentId(request.0) },
+        };
+        s.by("dana", end).expect("ended");
+        assert_eq!(s.state.eligibilities.len(), 1);
+        assert!(!s.state.requests[&waiting].status.open(), "nothing can come of it");
+    }
 }
 
 #[test]

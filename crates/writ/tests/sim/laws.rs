@@ -87,7 +87,7 @@ fn law_6(shadow: &Shadow) {
     for (id, asked) in &shadow.asked {
         let Some((subject, from)) = asked.waits_on() else { continue };
         let reached = shadow.eligibilities.get(&from).is_some_and(|e| shadow.reaches(e.principal, subject));
-        assert!(reached && shadow.beings[&subject].enabled, "law 6: {id} waits for what cannot come");
+        assert!(reached && shadow.beings[&subject].enabled, "law 6: {id} waits for what cannot come: {asked:?}");
     }
 }
 
