@@ -4,6 +4,7 @@
 //! adds it; "effective" is said only once a host has reported that the power works.
 
 use super::client::Client;
+use super::grounds::Grounds;
 use super::meaning::{self, Sort};
 use super::stop::{Stop, status};
 use super::table::{Accent, Cell, Table, listed};
@@ -22,15 +23,8 @@ pub(super) struct Args {
     /// For how long, such as 2h or 1h30m; the longest the role allows if absent
     #[arg(long = "for", value_name = "SPAN", value_parser = read_span)]
     span: Option<Span>,
-    /// Why
-    #[arg(long, short, value_name = "TEXT")]
-    because: Option<String>,
-    /// The ticket's number
-    #[arg(long, value_name = "NUMBER")]
-    ticket: Option<String>,
-    /// The ticketing system
-    #[arg(long, value_name = "NAME", requires = "ticket")]
-    ticket_system: Option<String>,
+    #[command(flatten)]
+    grounds: Grounds,
     /// Where: an administrative unit; where you are eligible if absent
     #[arg(long, value_name = "UNIT")]
     on: Option<String>,
@@ -56,8 +50,8 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         scope: Some(scope.id.clone()),
         start,
         span: args.span,
-        reason: args.because.clone(),
-        ticket: args.ticket.clone(),
+        reason: args.grounds.because.clone(),
+        ticket: args.grounds.ticket.clone(),
         ready: true,
     };
     let mut answer: Explained = client.post("/writ/v1/explain", &question)?;
@@ -83,8 +77,8 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         "principalId": answer.who.id,
         "roleDefinitionId": role.id,
         "directoryScopeId": scope.id,
-        "justification": args.because,
-        "ticketInfo": {"ticketNumber": args.ticket, "ticketSystem": args.ticket_system},
+        "justification": args.grounds.because,
+        "ticketInfo": args.grounds.ticket_info(),
         "scheduleInfo": {"startDateTime": start.map(|start: Time| start.to_string()), "expiration": {"type": "afterDuration", "duration": span}},
     });
     let asked: serde_json::Value =

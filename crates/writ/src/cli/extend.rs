@@ -4,6 +4,7 @@
 
 use super::client::Client;
 use super::deactivate::switched_on;
+use super::grounds::Grounds;
 use super::stop::Stop;
 use super::terminal::Terminal;
 use super::wait::{self, Until};
@@ -24,15 +25,8 @@ pub(super) struct Args {
     /// Until when: a moment such as 16:00 or "2026-12-31 16:00"
     #[arg(long, value_name = "MOMENT")]
     until: Option<String>,
-    /// Why
-    #[arg(long, short, value_name = "TEXT")]
-    because: Option<String>,
-    /// The ticket's number
-    #[arg(long, value_name = "NUMBER")]
-    ticket: Option<String>,
-    /// The ticketing system
-    #[arg(long, value_name = "NAME", requires = "ticket")]
-    ticket_system: Option<String>,
+    #[command(flatten)]
+    grounds: Grounds,
     /// Where: an administrative unit
     #[arg(long, value_name = "UNIT")]
     on: Option<String>,
@@ -54,8 +48,8 @@ pub(super) fn run(common: &Common, args: &Args, terminal: &Terminal) -> Result<(
         "principalId": status.who.id,
         "roleDefinitionId": one.role.id,
         "directoryScopeId": one.scope.id,
-        "justification": args.because,
-        "ticketInfo": {"ticketNumber": args.ticket, "ticketSystem": args.ticket_system},
+        "justification": args.grounds.because,
+        "ticketInfo": args.grounds.ticket_info(),
         "scheduleInfo": {"expiration": {"type": "afterDateTime", "endDateTime": end.map(|end| end.to_string())}},
     });
     let asked = match ask(&mut client, &body) {

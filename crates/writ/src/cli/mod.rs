@@ -20,6 +20,7 @@ mod deactivate;
 mod demo;
 mod explain;
 mod extend;
+mod grounds;
 mod host;
 mod init;
 mod log;
