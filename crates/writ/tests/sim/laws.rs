@@ -82,6 +82,8 @@ fn law_6(shadow: &Shadow) {
     for (id, e) in &shadow.eligibilities {
         assert!(shadow.beings.contains_key(&e.principal), "law 6: eligibility {id} of a deleted principal");
         assert!(shadow.roles.contains_key(&e.target.role_id()), "law 6: eligibility {id} of a deleted role");
+        let used = shadow.assignments.values().any(|a| a.from == Some(*id));
+        assert!(used || !e.closing, "law 6: eligibility {id} waits for the end of nothing");
         assert!(shadow.there(e.target.scope()), "law 6: eligibility {id} at {}, which is gone", e.target.scope());
     }
     for (id, asked) in &shadow.asked {
