@@ -52,55 +52,15 @@ impl Records<'_> {
     pub(super) fn grants(&mut self) {
         let m = self.moment;
         match m.event {
-            Event::EligibilityGranted { ask, starts, ends } => {
-                let about = m.asked(ask, Some(*starts), *ends);
-                let t = lasting(*ends);
-                let permanent = if ends.is_none() { "Permanent" } else { "" };
-                let asked = if ask.action == Action::AdminRenew { "renew" } else { t };
-                if ask.action != Action::SelfRenew {
-                    self.pim(
-                        format!("Add eligible member to role in PIM requested ({asked})"),
-                        &format!("CreateRequest{permanent}EligibleRole"),
-                        &about,
-                    );
-                }
-                self.directory("Add eligible member to role", true, &about);
-                self.pim(format!("Add eligible member to role in PIM completed ({t})"), "AssignEligibleRole", &about);
-            }
-            Event::AssignmentGranted { ask, starts, ends } => {
-                let about = m.asked(ask, Some(*starts), *ends);
-                let t = lasting(*ends);
-                let permanent = if ends.is_none() { "Permanent" } else { "" };
-                let asked = if ask.action == Action::AdminRenew { "renew" } else { t };
-                if ask.action != Action::SelfRenew {
-                    self.pim(
-                        format!("Add member to role in PIM requested ({asked})"),
-                        &format!("CreateRequest{permanent}GrantedRole"),
-                        &about,
-                    );
-                }
-                self.directory(added(&about), true, &about);
-                self.pim(
-                    format!("Add member to role in PIM completed ({t})"),
-                    &format!("Assign{permanent}Role"),
-                    &about,
-                );
-            }
+            Event::EligibilityGranted { ask, starts, ends } => self.given(Sort::Eligibility, ask, *starts, *ends),
+            Event::AssignmentGranted { ask, starts, ends } => self.given(Sort::Assignment, ask, *starts, *ends),
             Event::EligibilityChanged { ask, eligibility, starts, ends } => {
                 let was = m.before.eligibilities.get(eligibility).map(|e| (e.starts, e.ends));
-                let about = About { was, ..m.asked(ask, Some(*starts), *ends) };
-                if ask.action == Action::AdminExtend {
-                    self.pim("Update eligible member in PIM requested (extend)".into(), "Update", &about);
-                }
-                self.pim("Update eligible member in PIM approved by admin (extend/renew)".into(), "Update", &about);
+                self.window_changed("eligible member", ask, &About { was, ..m.asked(ask, Some(*starts), *ends) });
             }
             Event::AssignmentChanged { ask, assignment, starts, ends } => {
                 let was = m.before.assignments.get(assignment).map(|a| (a.starts, a.ends));
-                let about = About { was, ..m.asked(ask, Some(*starts), *ends) };
-                if ask.action == Action::AdminExtend {
-                    self.pim("Update member in PIM requested (extend)".into(), "Update", &about);
-                }
-                self.pim("Update member in PIM approved by admin (extend/renew)".into(), "Update", &about);
+                self.window_changed("member", ask, &About { was, ..m.asked(ask, Some(*starts), *ends) });
             }
             Event::EligibilityClosed { ask, eligibility, .. } => {
                 let ends = m.before.eligibilities.get(eligibility).and_then(|e| e.ends);
@@ -247,6 +207,35 @@ impl Records<'_> {
             }
             event => self.changes(event),
         }
+    }
+
+    /// An eligibility or a standing assignment was given.
+    fn given(&mut self, sort: Sort, ask: &Ask, starts: Time, ends: Option<Time>) {
+        let about = self.moment.asked(ask, Some(starts), ends);
+        let t = lasting(ends);
+        let permanent = if ends.is_none() { "Permanent" } else { "" };
+        let (member, role, gained, operation) = match sort {
+            Sort::Eligibility => {
+                ("eligible member", "EligibleRole", "Add eligible member to role", "AssignEligibleRole".into())
+            }
+            Sort::Assignment => ("member", "GrantedRole", added(&about), format!("Assign{permanent}Role")),
+        };
+        // Of a renewal that its holder asked for, the asking is on record already.
+        if ask.action != Action::SelfRenew {
+            let asked = if ask.action == Action::AdminRenew { "renew" } else { t };
+            let operation = format!("CreateRequest{permanent}{role}");
+            self.pim(format!("Add {member} to role in PIM requested ({asked})"), &operation, &about);
+        }
+        self.directory(gained, true, &about);
+        self.pim(format!("Add {member} to role in PIM completed ({t})"), &operation, &about);
+    }
+
+    /// When it begins or ends was changed.
+    fn window_changed(&mut self, member: &str, ask: &Ask, about: &About) {
+        if ask.action == Action::AdminExtend {
+            self.pim(format!("Update {member} in PIM requested (extend)"), "Update", about);
+        }
+        self.pim(format!("Update {member} in PIM approved by admin (extend/renew)"), "Update", about);
     }
 
     fn decided(&mut self, decided: Decided, request: RequestId, reason: Option<&Personal>) {
