@@ -28,6 +28,7 @@ mod identity;
 mod plainly;
 mod prolonging;
 mod roles;
+mod row;
 mod rules;
 mod tenant;
 mod units;

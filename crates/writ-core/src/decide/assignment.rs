@@ -3,6 +3,7 @@
 //!
 //! Always: there is at most one eligibility and one standing assignment per principal, role and scope.
 
+use super::row::{Row, told};
 use super::*;
 use crate::command::{Expiration, Removal, Terms, TicketGiven};
 use crate::event::{Ask, Ticket, Why};
@@ -14,16 +15,12 @@ use alloc::sync::Arc;
 pub(super) const MFA_AGE_MAX: Span = Span::from_hours(12);
 
 pub(super) fn assign(state: &State, cx: &Context, sort: Sort, terms: &Terms) -> Judged {
-    let role = || state.role_name(terms.target.role_id());
-    let free = || match sort {
-        Sort::Eligibility => match eligibility(state, terms.principal, terms.target) {
-            Some(e) => Err(Refusal::AlreadyThere { what: "eligibility", role: role(), until: e.ends }),
-            None => Ok(()),
-        },
-        Sort::Assignment => match standing(state, terms.principal, terms.target) {
-            Some(a) => Err(Refusal::AlreadyThere { what: "assignment", role: role(), until: a.ends }),
-            None => Ok(()),
-        },
+    let free = || match Row::of(state, sort, terms.principal, terms.target) {
+        None => Ok(()),
+        Some(row) => {
+            let role = state.role_name(terms.target.role_id());
+            Err(Refusal::AlreadyThere { what: told(sort), role, until: row.ends() })
+        }
     };
     let (ask, starts, ends) = checked(state, cx, sort, terms, Action::AdminAssign, free)?;
     let answer = granted(&ask, cx.now, starts, ends);
@@ -39,40 +36,21 @@ pub(super) fn given(sort: Sort, ask: Ask, starts: Time, ends: Option<Time>) -> E
 }
 
 pub(super) fn reassign(state: &State, cx: &Context, sort: Sort, terms: &Terms) -> Judged {
-    let role = state.role_name(terms.target.role_id());
-    let there = || {
-        let there = match sort {
-            Sort::Eligibility => eligibility(state, terms.principal, terms.target).is_some(),
-            Sort::Assignment => standing(state, terms.principal, terms.target).is_some(),
-        };
-        let what = if sort == Sort::Eligibility { "eligibility" } else { "assignment" };
-        if there { Ok(()) } else { Err(Refusal::NothingThere { what, role: role.clone() }) }
-    };
+    let row = Row::of(state, sort, terms.principal, terms.target);
+    let nothing = || Refusal::NothingThere { what: told(sort), role: state.role_name(terms.target.role_id()) };
+    let there = || if row.is_some() { Ok(()) } else { Err(nothing()) };
     let (ask, starts, ends) = checked(state, cx, sort, terms, Action::AdminUpdate, there)?;
+    let row = row.as_ref().ok_or_else(nothing)?;
     let answer = granted(&ask, cx.now, starts, ends);
-    let mut events = Vec::new();
-    match sort {
-        Sort::Eligibility => {
-            let e = eligibility(state, terms.principal, terms.target)
-                .ok_or(Refusal::NothingThere { what: "eligibility", role })?;
-            // What has begun keeps its beginning; only a window still ahead can be moved.
-            let starts = if e.starts <= cx.now { e.starts } else { starts };
-            events.push(Event::EligibilityChanged { ask, eligibility: e.id, starts, ends });
-            // What runs from it must not outlive it, nor wait for the day to find out.
-            if let Some(end) = ends {
-                let running = ending::reached_by(state, terms.principal)
-                    .into_iter()
-                    .flat_map(|p| state.held_by(p).assignments.iter());
-                for a in running.filter(|a| a.from == Some(e.id) && a.ends.is_none_or(|x| x > end)) {
-                    events.push(Event::ActivationShortened { assignment: a.id, ends: end });
-                }
-            }
-        }
-        Sort::Assignment => {
-            let a = standing(state, terms.principal, terms.target)
-                .ok_or(Refusal::NothingThere { what: "assignment", role })?;
-            let starts = if a.starts <= cx.now { a.starts } else { starts };
-            events.push(Event::AssignmentChanged { ask, assignment: a.id, starts, ends });
+    // What has begun keeps its beginning; only a window still ahead can be moved.
+    let starts = if row.starts() <= cx.now { row.starts() } else { starts };
+    let mut events = vec![row.moved(ask, starts, ends)];
+    if let (Row::Eligible(e), Some(end)) = (row, ends) {
+        // What runs from it must not outlive it, nor wait for the day to find out.
+        let reached = ending::reached_by(state, terms.principal);
+        let running = reached.into_iter().flat_map(|p| state.held_by(p).assignments.iter());
+        for a in running.filter(|a| a.from == Some(e.id) && a.ends.is_none_or(|x| x > end)) {
+            events.push(Event::ActivationShortened { assignment: a.id, ends: end });
         }
     }
     Ok((events, answer))

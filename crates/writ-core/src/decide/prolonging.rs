@@ -6,12 +6,12 @@
 //! it is given; nobody decides about their own.
 
 use super::assignment::{checked, known_role, known_scope, on_record, ticket_readable};
+use super::row::{Row, told};
 use super::*;
 use crate::command::{Expiration, More, Terms};
 use crate::event::{Ask, Failure, Why};
 use crate::rules::{Rules, Stage};
-use crate::state::{Assignment, Eligibility, REQUEST_KEPT, Request};
-use alloc::sync::Arc;
+use crate::state::{REQUEST_KEPT, Request};
 
 /// How long before the end its holder can ask for more.
 const EXTENSION_WINDOW: Span = Span::from_days(14);
@@ -27,83 +27,6 @@ pub(super) const fn self_action(more: More) -> Action {
     match more {
         More::Extension => Action::SelfExtend,
         More::Renewal => Action::SelfRenew,
-    }
-}
-
-/// What is to be given more time: an eligibility or a standing assignment.
-enum Row {
-    Eligible(Arc<Eligibility>),
-    Standing(Arc<Assignment>),
-}
-
-impl Row {
-    fn of(state: &State, sort: Sort, principal: PrincipalId, target: Target) -> Option<Row> {
-        match sort {
-            Sort::Eligibility => assignment::eligibility(state, principal, target).map(Row::Eligible),
-            Sort::Assignment => assignment::standing(state, principal, target).map(Row::Standing),
-        }
-    }
-
-    fn id(&self) -> Uuid {
-        match self {
-            Row::Eligible(e) => e.id.0,
-            Row::Standing(a) => a.id.0,
-        }
-    }
-
-    fn starts(&self) -> Time {
-        match self {
-            Row::Eligible(e) => e.starts,
-            Row::Standing(a) => a.starts,
-        }
-    }
-
-    fn ends(&self) -> Option<Time> {
-        match self {
-            Row::Eligible(e) => e.ends,
-            Row::Standing(a) => a.ends,
-        }
-    }
-
-    /// Its end, if it can be moved: it is not over, and not being taken away.
-    fn end_to_move(&self, sort: Sort, role: String, now: Time) -> Result<Time, Refusal> {
-        let closing = matches!(self, Row::Eligible(e) if e.closing);
-        match self.ends() {
-            None => Err(Refusal::Conflict {
-                why: alloc::format!("The {} for {role} has no end, so there is nothing to extend.", told(sort)),
-            }),
-            Some(end) if end <= now || closing => Err(Refusal::NothingThere { what: told(sort), role }),
-            Some(end) => Ok(end),
-        }
-    }
-
-    /// The event that gives it another end.
-    fn moved(&self, ask: Ask, ends: Option<Time>) -> Event {
-        match self {
-            Row::Eligible(e) => Event::EligibilityChanged { ask, eligibility: e.id, starts: e.starts, ends },
-            Row::Standing(a) => Event::AssignmentChanged { ask, assignment: a.id, starts: a.starts, ends },
-        }
-    }
-
-    /// What follows when its end has passed and time has not said so yet.
-    fn over(&self, state: &State, cx: &Context) -> Vec<Event> {
-        match self {
-            Row::Eligible(e) => {
-                let mut events = vec![Event::EligibilityEnded { eligibility: e.id, why: Why::TimeIsUp, ask: None }];
-                ending::settle(state, &mut events, cx, ending::reached_by(state, e.principal), Why::EligibilityGone);
-                events
-            }
-            Row::Standing(a) => {
-                vec![Event::AssignmentEnded { assignment: a.id, why: Why::TimeIsUp, ask: None }]
-            }
-        }
-    }
-}
-
-const fn told(sort: Sort) -> &'static str {
-    match sort {
-        Sort::Eligibility => "eligibility",
-        Sort::Assignment => "assignment",
     }
 }
 
@@ -152,7 +75,7 @@ pub(super) fn by_administrator(state: &State, cx: &Context, more: More, sort: So
     match (more, row) {
         (More::Extension, Some(row)) => {
             let answer = assignment::granted(&ask, cx.now, row.starts(), ends);
-            Ok((vec![row.moved(ask, ends)], answer))
+            Ok((vec![row.moved(ask, row.starts(), ends)], answer))
         }
         (_, row) => {
             let answer = assignment::granted(&ask, cx.now, starts, ends);
@@ -384,7 +307,7 @@ pub(super) fn carry_out(state: &State, cx: &Context, request: RequestId) -> (Vec
     let event = match (ask.action, row) {
         (Action::SelfExtend, Some(row)) if r.schedule == Some(row.id()) => {
             match row.end_to_move(r.sort, String::new(), cx.now) {
-                Ok(old) if ends.is_none_or(|end| end > old) => row.moved(ask.clone(), ends),
+                Ok(old) if ends.is_none_or(|end| end > old) => row.moved(ask.clone(), row.starts(), ends),
                 Ok(_) => return fail(Failure::EndsLater),
                 Err(_) => return fail(Failure::Over),
             }
