@@ -3,7 +3,7 @@
 //! all. It knows no resource and judges no right.
 //!
 //! Always: an answer that was cut short is never shown. Long walks take at most half of the machine, and
-//! at most [`WAITING_MAX`] wait for their turn, for a bounded time.
+//! at most 256 wait for their turn, for a bounded time.
 
 use super::ask::{Answer, Ask};
 use super::odata::Entity;
