@@ -5,7 +5,7 @@
 
 use crate::command::{Effect, Method, Place, Sort};
 use crate::directory::{Host, Principal, Unit};
-use crate::event::Ask;
+use crate::event::{Action, Ask};
 use crate::ids::*;
 use crate::personal::Personal;
 use crate::role::Role;
@@ -81,6 +81,8 @@ pub struct State {
     pub open: OrdSet<(PrincipalId, RequestId)>,
     /// When ended requests were closed, oldest first.
     pub closed: OrdSet<(Time, RequestId)>,
+    /// Requests about which something is unusual: lists of those are read by it, and activations do not pay for it.
+    pub unusual: OrdSet<(Unusual, RequestId)>,
     /// What time alone will make happen, soonest first.
     pub timers: OrdSet<(Time, Timer)>,
     /// When assignments made for later begin: nothing to decide then, but plans change.
@@ -227,6 +229,28 @@ pub struct Request {
     pub schedule: Option<Uuid>,
 }
 
+/// What few requests have: how they ended, or what they asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unusual {
+    /// It ended otherwise than done.
+    Ended(Status),
+    /// It asked for something else than an activation, its end, or an assignment.
+    Asked(Action),
+}
+
+impl Unusual {
+    /// What is unusual about this status, if anything is.
+    pub fn ended(status: Status) -> Option<Self> {
+        let done = matches!(status, Status::Provisioned | Status::Revoked) || status.open();
+        (!done).then_some(Self::Ended(status))
+    }
+    /// What is unusual about this action, if anything is.
+    pub fn asked(action: Action) -> Option<Self> {
+        let usual = matches!(action, Action::SelfActivate | Action::SelfDeactivate | Action::AdminAssign);
+        (!usual).then_some(Self::Asked(action))
+    }
+}
+
 /// Where a request stands. The names are Graph's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -370,6 +394,7 @@ impl State {
             requests: OrdMap::new(),
             open: OrdSet::new(),
             closed: OrdSet::new(),
+            unusual: OrdSet::new(),
             timers: OrdSet::new(),
             starts: OrdSet::new(),
             hosts: OrdMap::new(),

@@ -113,6 +113,7 @@ impl State {
                 self.closed.insert((r.completed.unwrap_or(self.at), id));
             }
         }
+        self.unusual.extend(unusual(&r));
         self.requests.insert(id, Arc::new(r));
     }
 
@@ -127,6 +128,9 @@ impl State {
         }
         if let Some(completed) = r.completed {
             take(&mut self.closed, &(completed, id));
+        }
+        for at in unusual(r) {
+            take(&mut self.unusual, &at);
         }
     }
 
@@ -290,4 +294,10 @@ pub(super) fn take_from<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdS
             map.insert(key, set);
         }
     }
+}
+
+/// Under what a request is found, if anything about it is unusual.
+fn unusual(r: &Request) -> impl Iterator<Item = (Unusual, RequestId)> {
+    let id = r.ask.request;
+    [Unusual::ended(r.status), Unusual::asked(r.ask.action)].into_iter().flatten().map(move |what| (what, id))
 }

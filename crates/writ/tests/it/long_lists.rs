@@ -1,9 +1,13 @@
 //! Lists of more rows than are looked at where requests are answered, and a very large group.
 
+use crate::elevation::activation;
 use crate::house::*;
 use crate::lists::{id, ids, tries, walk};
+use serde_json::{Value as Json, json};
 use writ_core::command::Command;
 use writ_core::ids::PrincipalId;
+
+const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_looks_far_is_whole_and_a_very_large_group_is_read_page_by_page() {
@@ -52,4 +56,38 @@ async fn a_list_that_looks_far_is_whole_and_a_very_large_group_is_read_page_by_p
         let (found, _) = walk(&dana, &format!("{path}/microsoft.graph.group"), "").await;
         assert!(found.is_empty(), "there is no group in it");
     }
+}
+
+#[tokio::test]
+async fn requests_that_ended_unusually_or_asked_for_something_rare_are_all_found() {
+    let house = House::new().await;
+    let (ana, ben, dana) = (house.signed_in(ANA).await, house.signed_in(BEN).await, house.signed_in(DANA).await);
+    let asked = |reply: Json| reply["id"].as_str().expect("an id").to_owned();
+    let canceled = asked(ana.post(REQUESTS, activation("PT1H")).await.is(201));
+    ana.send("POST", &format!("{REQUESTS}/{canceled}/cancel"), String::new()).await.is(204);
+    let denied = asked(ana.post(REQUESTS, activation("PT1H")).await.is(201));
+    let step = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{denied}/steps/{denied}");
+    ben.patch(&step, json!({"reviewResult": "Deny", "justification": "not tonight"})).await.is(204);
+    let waits = asked(ana.post(REQUESTS, activation("PT1H")).await.is(201));
+    for (filter, wanted) in [
+        ("status eq 'Canceled'", vec![&canceled]),
+        ("status eq 'denied'", vec![&denied]),
+        ("status in ('Denied','Canceled')", vec![&canceled, &denied]),
+        ("status in ('Denied','PendingApproval')", vec![&denied, &waits]),
+        ("status eq 'Canceled' and action eq 'selfActivate'", vec![&canceled]),
+        ("status eq 'Failed'", vec![]),
+        ("status eq 'Nonsense'", vec![]),
+        ("action eq 'selfRenew'", vec![]),
+        ("action eq 'adminUpdate' or action eq 'adminRemove'", vec![]),
+    ] {
+        let path = format!("{REQUESTS}?$filter={}", filter.replace(' ', "%20").replace('\'', "%27"));
+        let mut found: Vec<String> = dana.get(&path).await.list().iter().map(|r| asked(r.clone())).collect();
+        found.sort_unstable();
+        let mut wanted: Vec<String> = wanted.into_iter().cloned().collect();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{filter}");
+    }
+    // A request that is open is found as such, and no longer once it has ended.
+    ana.send("POST", &format!("{REQUESTS}/{waits}/cancel"), String::new()).await.is(204);
+    assert_eq!(dana.get(&format!("{REQUESTS}?$filter=status%20eq%20%27Canceled%27")).await.list().len(), 2);
 }

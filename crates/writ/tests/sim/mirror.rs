@@ -1,5 +1,5 @@
 //! The published state, held row by row against the shadow's: two folds of one log, by different hands.
-//! It reads the state's rows and none of its indexes; those are what `holds` and `plan` answer by, which the laws ask.
+//! It reads the state's rows and, but for one, none of its indexes; those are what `holds` and `plan` answer by, which the laws ask.
 //!
 //! Always: what one of them has, the other has too.
 
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use writ_core::directory::Principal;
 use writ_core::ids::{PrincipalId, RequestId};
 use writ_core::rules::Rules;
-use writ_core::state::{self, State};
+use writ_core::state::{self, State, Unusual};
 use writ_core::time::Time;
 
 pub(crate) fn check(shadow: &Shadow, state: &State, now: Time) {
@@ -98,6 +98,12 @@ fn requests(shadow: &Shadow, state: &State) {
         assert_eq!(asked.status.open(), open.contains(id), "whether {id} is open");
         assert_eq!(!asked.forgotten, state.requests.contains_key(id), "whether {id} is remembered");
     }
+    // Lists are read by this index and by nothing that a law asks.
+    let unusual = state.requests.values().flat_map(|r| {
+        let both = [Unusual::ended(r.status), Unusual::asked(r.ask.action)];
+        both.into_iter().flatten().map(|what| (what, r.ask.request))
+    });
+    assert!(state.unusual.iter().copied().eq(unusual.collect::<BTreeSet<_>>()), "what is unusual about requests");
 }
 
 fn hosts(shadow: &Shadow, state: &State) {

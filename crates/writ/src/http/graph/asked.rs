@@ -8,12 +8,12 @@ use super::ask::{Ask, Whose};
 use super::held::{self, Found, Seen, pinned};
 use super::odata::options::Query;
 use super::page::Shape;
-use super::schedule_requests::{action_name, shown_status};
+use super::schedule_requests::{STATUSES, action_name, action_named, shown_status};
 use crate::http::problem::Problem;
 use std::time::Duration;
 use uuid::Uuid;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
-use writ_core::state::{Request, State};
+use writ_core::state::{Request, State, Status, Unusual};
 
 /// How long the history is waited for; it is a few milliseconds behind at most.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -63,7 +63,7 @@ async fn few(ask: &Ask, query: &Query, seen: Seen) -> Option<Vec<RequestId>> {
         (_, _, Some(pinned)) => pinned,
         _ => match pinned(query, "targetScheduleId") {
             Some(schedules) => holders(ask, schedules).await?,
-            None => return lately_made(state, query),
+            None => return lately_made(state, query).or_else(|| unusual(state, query)),
         },
     };
     // Without the history every request that is kept is looked at, which is dearer and no less right.
@@ -86,6 +86,35 @@ fn lately_made(state: &State, query: &Query) -> Option<Vec<RequestId>> {
     let since = query.filter.as_ref()?.since("createdDateTime")?;
     let closed = state.closed.range((since, RequestId(Uuid::nil()))..).map(|(_, id)| *id);
     held::few(closed.chain(state.open.iter().map(|(_, id)| *id)).map(Some))
+}
+
+/// The requests that ended as the filter says, or asked for what it says, if few do. A word that is no status and no
+/// action finds none.
+fn unusual(state: &State, query: &Query) -> Option<Vec<RequestId>> {
+    const ENDS: [(&str, Status); 5] = [
+        ("Denied", Status::Denied),
+        ("AdminDenied", Status::Denied),
+        ("Canceled", Status::Canceled),
+        ("TimedOut", Status::TimedOut),
+        ("Failed", Status::Failed),
+    ];
+    // The inner option is for words that name nothing, the outer one for those that many requests have.
+    let ended = |word: &str| match ENDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+        Some((_, status)) => Unusual::ended(*status).map(Some),
+        None => (!STATUSES.iter().any(|name| name.eq_ignore_ascii_case(word))).then_some(None),
+    };
+    let asked = |word: &str| match action_named(word) {
+        Some(action) => Unusual::asked(action).map(Some),
+        None => Some(None),
+    };
+    let statuses = query.pins("status").and_then(|all| all.into_iter().map(ended).collect::<Option<Vec<_>>>());
+    let actions = || query.pins("action").and_then(|all| all.into_iter().map(asked).collect::<Option<Vec<_>>>());
+    let kinds = statuses.or_else(actions)?;
+    let of = |kind: Unusual| {
+        let all = state.unusual.range((kind, RequestId(Uuid::nil()))..).take_while(move |(what, _)| *what == kind);
+        all.map(|(_, id)| Some(*id))
+    };
+    held::few(kinds.into_iter().flatten().flat_map(of))
 }
 
 /// Who holds or held these schedules; `None` if that of one is not known any more.

@@ -108,6 +108,14 @@ pub(super) fn action_name(action: Action) -> &'static str {
     ACTIONS.iter().find(|(a, _)| *a == action).map_or("", |(_, name)| name)
 }
 
+/// The action that a word names, in any case.
+pub(super) fn action_named(word: &str) -> Option<Action> {
+    ACTIONS.iter().find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(action, _)| *action)
+}
+
+/// The statuses that many requests have, or that are found among the open ones.
+pub(super) const STATUSES: [&str; 5] = ["PendingAdminDecision", "PendingApproval", "Granted", "Provisioned", "Revoked"];
+
 /// Whether a request takes something away: then it has neither schedule nor window.
 fn takes(action: Action) -> bool {
     matches!(action, Action::AdminRemove | Action::SelfDeactivate)

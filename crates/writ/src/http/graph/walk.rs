@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Rows that are looked at where requests are answered: a millisecond or two, and more than an index that finds few
 /// finds.
-const NEAR: u64 = 6_000;
+const NEAR: u64 = 2_000;
 /// Rows that one answer may look at: about two seconds.
 const FAR: u64 = 10_000_000;
 /// Long walks that wait for their turn.
