@@ -288,7 +288,7 @@ fn a_redacted_copy_is_whole_and_says_so() {
     let whole = verify(&lines, &[]).unwrap();
     assert!(whole.redacted && whole.texts_gone == 12);
     let text = String::from_utf8(lines.concat()).unwrap();
-    assert!(!text.contains("reason 1") && !text.contains("192.0.2.7") && !text.contains("salt"));
+    assert!(!text.contains("reason 1") && !text.contains("192.0.2.7") && !text.contains("\"salt"));
 
     let mut lines = lines;
     lines[3] = entry_line(&log.entries[2], false);
