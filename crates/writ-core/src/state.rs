@@ -234,8 +234,8 @@ pub struct Request {
 pub enum Unusual {
     /// It ended otherwise than done.
     Ended(Status),
-    /// It asked for something else than an activation, its end, or an assignment.
-    Asked(Action),
+    /// It asked for something else than an activation, its end, or that somebody be made eligible.
+    Asked(Sort, Action),
 }
 
 impl Unusual {
@@ -244,10 +244,13 @@ impl Unusual {
         let done = matches!(status, Status::Provisioned | Status::Revoked) || status.open();
         (!done).then_some(Self::Ended(status))
     }
-    /// What is unusual about this action, if anything is.
-    pub fn asked(action: Action) -> Option<Self> {
-        let usual = matches!(action, Action::SelfActivate | Action::SelfDeactivate | Action::AdminAssign);
-        (!usual).then_some(Self::Asked(action))
+    /// What is unusual about asking for this, if anything is.
+    pub fn asked(sort: Sort, action: Action) -> Option<Self> {
+        let usual = match sort {
+            Sort::Eligibility => action == Action::AdminAssign,
+            Sort::Assignment => matches!(action, Action::SelfActivate | Action::SelfDeactivate),
+        };
+        (!usual).then_some(Self::Asked(sort, action))
     }
 }
 

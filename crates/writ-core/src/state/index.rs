@@ -299,5 +299,5 @@ pub(super) fn take_from<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdS
 /// Under what a request is found, if anything about it is unusual.
 fn unusual(r: &Request) -> impl Iterator<Item = (Unusual, RequestId)> {
     let id = r.ask.request;
-    [Unusual::ended(r.status), Unusual::asked(r.ask.action)].into_iter().flatten().map(move |what| (what, id))
+    [Unusual::ended(r.status), Unusual::asked(r.sort, r.ask.action)].into_iter().flatten().map(move |what| (what, id))
 }

@@ -78,6 +78,7 @@ async fn requests_that_ended_unusually_or_asked_for_something_rare_are_all_found
         ("status eq 'Failed'", vec![]),
         ("status eq 'Nonsense'", vec![]),
         ("action eq 'selfRenew'", vec![]),
+        ("action eq 'adminAssign' and status eq 'Canceled'", vec![]),
         ("action eq 'adminUpdate' or action eq 'adminRemove'", vec![]),
     ] {
         let path = format!("{REQUESTS}?$filter={}", filter.replace(' ', "%20").replace('\'', "%27"));

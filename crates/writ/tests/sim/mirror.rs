@@ -100,7 +100,7 @@ fn requests(shadow: &Shadow, state: &State) {
     }
     // Lists are read by this index and by nothing that a law asks.
     let unusual = state.requests.values().flat_map(|r| {
-        let both = [Unusual::ended(r.status), Unusual::asked(r.ask.action)];
+        let both = [Unusual::ended(r.status), Unusual::asked(r.sort, r.ask.action)];
         both.into_iter().flatten().map(|what| (what, r.ask.request))
     });
     assert!(state.unusual.iter().copied().eq(unusual.collect::<BTreeSet<_>>()), "what is unusual about requests");

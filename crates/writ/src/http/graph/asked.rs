@@ -12,6 +12,7 @@ use super::schedule_requests::{STATUSES, action_name, action_named, shown_status
 use crate::http::problem::Problem;
 use std::time::Duration;
 use uuid::Uuid;
+use writ_core::command::Sort;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RequestId, RoleId};
 use writ_core::state::{Request, State, Status, Unusual};
 
@@ -19,10 +20,10 @@ use writ_core::state::{Request, State, Status, Unusual};
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The requests that a list looks at.
-pub async fn requests<'a>(ask: &'a Ask, query: &Query, seen: Seen) -> Result<Found<'a, Request>, Problem> {
+pub async fn requests<'a>(ask: &'a Ask, sort: Sort, query: &Query, seen: Seen) -> Result<Found<'a, Request>, Problem> {
     let state = &*ask.moment.state;
     let shape = Shape::by_id().sorted();
-    if let Some(mut ids) = few(ask, query, seen).await {
+    if let Some(mut ids) = few(ask, sort, query, seen).await {
         ids.sort_unstable();
         ids.dedup();
         let rows = ids.into_iter().filter_map(|id| state.requests.get(&id).map(|r| &**r));
@@ -48,7 +49,7 @@ pub async fn requests<'a>(ask: &'a Ask, query: &Query, seen: Seen) -> Result<Fou
 }
 
 /// The requests that are all that the list can show, if an index says so.
-async fn few(ask: &Ask, query: &Query, seen: Seen) -> Option<Vec<RequestId>> {
+async fn few(ask: &Ask, sort: Sort, query: &Query, seen: Seen) -> Option<Vec<RequestId>> {
     let state = &ask.moment.state;
     if let Some(ids) = pinned(query, "id") {
         return Some(ids);
@@ -63,7 +64,7 @@ async fn few(ask: &Ask, query: &Query, seen: Seen) -> Option<Vec<RequestId>> {
         (_, _, Some(pinned)) => pinned,
         _ => match pinned(query, "targetScheduleId") {
             Some(schedules) => holders(ask, schedules).await?,
-            None => return lately_made(state, query).or_else(|| unusual(state, query)),
+            None => return lately_made(state, query).or_else(|| unusual(state, sort, query)),
         },
     };
     // Without the history every request that is kept is looked at, which is dearer and no less right.
@@ -90,7 +91,7 @@ fn lately_made(state: &State, query: &Query) -> Option<Vec<RequestId>> {
 
 /// The requests that ended as the filter says, or asked for what it says, if few do. A word that is no status and no
 /// action finds none.
-fn unusual(state: &State, query: &Query) -> Option<Vec<RequestId>> {
+fn unusual(state: &State, sort: Sort, query: &Query) -> Option<Vec<RequestId>> {
     const ENDS: [(&str, Status); 5] = [
         ("Denied", Status::Denied),
         ("AdminDenied", Status::Denied),
@@ -104,7 +105,7 @@ fn unusual(state: &State, query: &Query) -> Option<Vec<RequestId>> {
         None => (!STATUSES.iter().any(|name| name.eq_ignore_ascii_case(word))).then_some(None),
     };
     let asked = |word: &str| match action_named(word) {
-        Some(action) => Unusual::asked(action).map(Some),
+        Some(action) => Unusual::asked(sort, action).map(Some),
         None => Some(None),
     };
     let statuses = query.pins("status").and_then(|all| all.into_iter().map(ended).collect::<Option<Vec<_>>>());

@@ -153,10 +153,11 @@ pub fn assignments<'a>(
     // What the filter pins is compared before it is made into what Graph shows.
     let roles = pinned::<RoleId>(query, "roleDefinitionId");
     let scopes = scopes(query);
-    let sorts: Option<Vec<bool>> =
-        query.pins("assignmentType").map(|all| all.iter().map(|sort| *sort == "activated").collect());
+    // Whatever the filter says of it, there are two types.
+    let lets = |sort: &'static str| query.may_hold(&[("assignmentType", sort.into())]);
+    let (activated, assigned) = (lets("Activated"), lets("Assigned"));
     let fits = move |a: &&Assignment| {
-        sorts.as_ref().is_none_or(|sorts| sorts.contains(&a.activated()))
+        (if a.activated() { activated } else { assigned })
             && roles.as_ref().is_none_or(|roles| roles.contains(&a.target.role_id()))
             && scopes.as_ref().is_none_or(|scopes| scopes.contains(&a.target.scope()))
     };

@@ -286,7 +286,7 @@ async fn list(ask: &Ask, sort: Sort, whose: Result<Whose, Problem>) -> Written {
         (_, None) => false,
     };
     let query = ask.query(entity)?.given(&[("appScopeId", Value::Null), ("isValidationOnly", false.into())]);
-    let Found { shape, rows } = asked::requests(ask, &query, Seen { whose, view }).await?;
+    let Found { shape, rows } = asked::requests(ask, sort, &query, Seen { whose, view }).await?;
     let rows = rows.filter(|r| r.sort == sort).map(|request| RequestRow { moment, request, rehearsed: false });
     let shown = |row: &RequestRow| mine(row.request) && ask.sees_request(row.request, view);
     ask.page_of(&query, path, &shape, rows.filter(|row| query.lets(row) && shown(row)))

@@ -43,6 +43,11 @@ impl Filter {
             Settled::Open(filter) => Some(filter),
         }
     }
+
+    /// Whether it can hold for a row with these values.
+    pub fn may_hold(&self, known: &[(&str, Value<'_>)]) -> bool {
+        !matches!(settle(self.clone(), known), Settled::Never)
+    }
 }
 
 fn settle(filter: Filter, known: &[(&str, Value<'_>)]) -> Settled {

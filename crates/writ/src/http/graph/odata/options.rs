@@ -193,6 +193,11 @@ impl Query {
         self.filter.as_ref().is_none_or(|filter| filter.holds(row))
     }
 
+    /// Whether a row with these values can pass the filter.
+    pub fn may_hold(&self, known: &[(&str, Value<'_>)]) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_hold(known))
+    }
+
     /// The value of a pin in the filter; see `Filter::pins`.
     pub fn pins(&self, property: &str) -> Option<Vec<&str>> {
         self.filter.as_ref().and_then(|f| f.pins(property))
