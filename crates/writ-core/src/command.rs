@@ -7,9 +7,10 @@ use crate::directory::{Account, Drift};
 use crate::ids::*;
 pub use crate::log::entry::Via;
 use crate::personal::Personal;
-use crate::rules::{RuleChange, RuleChoice};
+use crate::rules::{RuleChange, RuleChoice, Rules};
 use crate::scope::Target;
 use crate::time::{Span, Time};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -288,8 +289,9 @@ pub enum Command {
     /// Decides one stage of a request, counted from 0: a decision that comes late must not land on the next one.
     DecideRequest { request: RequestId, stage: u8, approve: bool, reason: Option<String> },
 
-    /// Changes a role's rules.
-    ChangeRules { role: RoleId, changes: Vec<RuleChange> },
+    /// Changes a role's rules. `seen` is what they were when the changes were worked out, if they were worked out from
+    /// them: when that is no longer so nothing is changed, because what a half-told rule was completed with is gone.
+    ChangeRules { role: RoleId, changes: Vec<RuleChange>, seen: Option<Box<Rules>> },
     /// Changes the tenant's settings.
     ChangeSettings { name: Option<String>, span_min: Option<Span>, age_min: Option<Span> },
 

@@ -238,7 +238,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::Deactivate { principal, target, reason } => activation::deactivate(state, cx, *principal, *target, reason.as_deref()),
         C::CancelRequest { request } => approval::cancel(state, cx, *request),
         C::DecideRequest { request, stage, approve, reason } => approval::decide_request(state, cx, *request, *stage, *approve, reason.as_deref()),
-        C::ChangeRules { role, changes } => rules::change(state, cx, *role, changes),
+        C::ChangeRules { role, changes, seen } => rules::change(state, cx, *role, changes, seen.as_deref()),
         C::NoteSignIn(note) => identity::note(cx, note),
         C::IssueCode { principal, code, expires } => identity::issue_code(state, cx, *principal, *code, *expires),
         C::UseCode { principal, code, password, totp } => identity::use_code(state, cx, *principal, *code, *password, *totp),

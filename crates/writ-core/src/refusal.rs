@@ -61,6 +61,8 @@ pub enum Refusal {
     OtherStage { asked: usize, open: usize, of: usize, by: Option<String> },
     /// The same person has decided a stage of this request already.
     DecidedBefore,
+    /// What the command was worked out from is no longer so.
+    Changed { what: &'static str },
     /// It would leave nobody who can always get in.
     LastWayIn,
     /// Too few people could give the approval this rule asks for.
@@ -267,6 +269,9 @@ impl Refusal {
             ),
             Refusal::DecidedBefore => {
                 "You have decided this request already, and each decision needs another person.".into()
+            }
+            Refusal::Changed { what } => {
+                format!("The {what} were changed by somebody else meanwhile: look at them, and ask again.")
             }
             Refusal::LastWayIn => {
                 "This would leave no enabled emergency account with standing Global Administrator; make another one first.".into()

@@ -256,7 +256,7 @@ pub(crate) fn approvers(role: RoleId, approvers: Vec<Approver>) -> Command {
         asker_reason: true,
         stages: vec![Stage::one_of(approvers)],
     };
-    Command::ChangeRules { role, changes: vec![RuleChange::Approval(approval)] }
+    Command::ChangeRules { role, changes: vec![RuleChange::Approval(approval)], seen: None }
 }
 
 pub(crate) fn refused(result: Result<Answer, Refusal>) -> String {

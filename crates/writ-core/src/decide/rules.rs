@@ -4,13 +4,13 @@
 //! given by at least two people when it is saved.
 
 use super::*;
-use crate::rules::{Approver, RuleChange, SPAN_MAX_LIMIT};
+use crate::rules::{Approver, RuleChange, Rules, SPAN_MAX_LIMIT};
 
 const CHANGES_MAX: usize = 40;
 /// How many addresses one notification rule may name, as in Graph.
 const RECIPIENTS_MAX: usize = 1000;
 
-pub(super) fn change(state: &State, cx: &Context, id: RoleId, changes: &[RuleChange]) -> Judged {
+pub(super) fn change(state: &State, cx: &Context, id: RoleId, changes: &[RuleChange], seen: Option<&Rules>) -> Judged {
     let role = state.roles.get(&id).ok_or_else(|| Refusal::NoSuch { what: What::Role, id: id.to_string() })?;
     let old = activation::rules_of(state, id)?;
     if changes.is_empty() || changes.len() > CHANGES_MAX {
@@ -20,6 +20,9 @@ pub(super) fn change(state: &State, cx: &Context, id: RoleId, changes: &[RuleCha
         well_formed(state, change)?;
     }
     let by = cx.with_duty(state, Duty::ManageRoles)?;
+    if seen.is_some_and(|seen| seen != old) {
+        return Err(Refusal::Changed { what: "rules" });
+    }
     let mut new = old.clone();
     for change in changes {
         new.change(change);

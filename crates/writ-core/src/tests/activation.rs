@@ -20,7 +20,8 @@ fn without_approval(s: &mut Story) {
         asker_reason: true,
         stages: vec![Stage::one_of(vec![])],
     };
-    let change = Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] };
+    let change =
+        Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)], seen: None };
     s.by("dana", change).expect("changed");
 }
 
@@ -103,6 +104,7 @@ fn an_activation_is_clamped_to_its_eligibility_and_to_rules_made_stricter_since(
     let shorter = Command::ChangeRules {
         role: DEVICE_ADMINISTRATOR,
         changes: vec![RuleChange::ActivationExpiration { span_max: minutes(30) }],
+        seen: None,
     };
     s.by("dana", shorter).expect("changed");
     s.decides("ben", request, true).expect("approved");

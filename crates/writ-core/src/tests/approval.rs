@@ -115,8 +115,11 @@ fn n_of_m_needs_distinct_persons() {
     let mut stage = Stage::one_of(vec![Approver::Group(s.id("security")), Approver::User(s.id("eve"))]);
     stage.needed = 2;
     let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages: vec![stage] };
-    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] })
-        .expect("set");
+    s.by(
+        "dana",
+        Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)], seen: None },
+    )
+    .expect("set");
     let request = s.asks("ana", ROOT, minutes(30));
     assert!(matches!(s.decides("ben", request, true), Ok(Answer::Decided { status: Status::PendingApproval, .. })));
     assert!(matches!(s.decides("ben", request, true), Err(Refusal::DecidedBefore)));
@@ -135,7 +138,8 @@ fn a_rule_that_two_people_could_not_satisfy_is_refused_on_save() {
     let mut stage = Stage::one_of(vec![Approver::User(ben)]);
     stage.needed = 9;
     let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages: vec![stage] };
-    let change = Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] };
+    let change =
+        Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)], seen: None };
     assert!(refused(s.by("dana", change)).to_string().contains("name at least two people"));
 }
 
@@ -163,8 +167,11 @@ fn with_two_stages() -> Story {
         Stage::one_of(vec![Approver::User(s.id("eve")), Approver::User(s.id("carla"))]),
     ];
     let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
-    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] })
-        .expect("set");
+    s.by(
+        "dana",
+        Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)], seen: None },
+    )
+    .expect("set");
     s
 }
 
@@ -209,7 +216,11 @@ fn a_stage_that_names_too_few_is_not_a_dead_end() {
         let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
         s.by(
             "dana",
-            Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] },
+            Command::ChangeRules {
+                role: DEVICE_ADMINISTRATOR,
+                changes: vec![RuleChange::Approval(approval)],
+                seen: None,
+            },
         )
         .expect("set");
         let request = s.asks("ana", ROOT, minutes(30));
@@ -232,7 +243,11 @@ fn every_stage_counts_when_a_rule_is_checked_for_enough_people() {
     for (stages, fits) in [(3, true), (4, false), (5, false)] {
         let stages = (0..stages).map(|_| Stage::one_of(vec![Approver::User(ben)])).collect();
         let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
-        let change = Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(approval)] };
+        let change = Command::ChangeRules {
+            role: DEVICE_ADMINISTRATOR,
+            changes: vec![RuleChange::Approval(approval)],
+            seen: None,
+        };
         let answer = s.by("dana", change);
         assert!(answer.is_ok() == fits && (fits || matches!(answer, Err(Refusal::Unsatisfiable { .. }))), "{answer:?}");
     }

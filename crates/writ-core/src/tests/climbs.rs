@@ -4,10 +4,11 @@ use crate::command::*;
 use crate::ids::*;
 use crate::refusal::Refusal;
 use crate::role::{DEVICE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR};
-use crate::rules::{Approval, Approver, RuleChange, Stage};
+use crate::rules::{Approval, Approver, RuleChange, Rules, Stage};
 use crate::scope::{Scope, Target};
 use crate::story::*;
 use crate::time::Span;
+use alloc::boxed::Box;
 use alloc::vec;
 
 /// Gives a user another standing role for the day.
@@ -278,12 +279,14 @@ fn nobody_loosens_the_rules_of_a_role_they_could_use_and_restores_them_after() {
         asker_reason: true,
         stages: vec![Stage::one_of(vec![])],
     };
-    let loosen = Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(none)] };
+    let loosen =
+        Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(none)], seen: None };
     // Ana's second account manages roles; her first is eligible for this one.
     assert!(matches!(s.by("ana-adm", loosen.clone()), Err(Refusal::Climb { .. })));
     let older = Command::ChangeRules {
         role: DEVICE_ADMINISTRATOR,
         changes: vec![RuleChange::Freshness { mfa_age_max: Span::from_hours(1) }],
+        seen: None,
     };
     assert!(matches!(s.by("ana-adm", older), Err(Refusal::Climb { .. })));
     let me = approvers(DEVICE_ADMINISTRATOR, vec![Approver::User(s.id("eve"))]);
@@ -291,9 +294,35 @@ fn nobody_loosens_the_rules_of_a_role_they_could_use_and_restores_them_after() {
     let stricter = Command::ChangeRules {
         role: DEVICE_ADMINISTRATOR,
         changes: vec![RuleChange::ActivationExpiration { span_max: minutes(30) }],
+        seen: None,
     };
     s.by("ana-adm", stricter).expect("tightening is always allowed");
     s.by("dana", loosen).expect("somebody else may");
+}
+
+#[test]
+fn a_change_worked_out_from_rules_that_are_gone_changes_nothing() {
+    let mut s = Story::with_ana_eligible();
+    let change = |seen: &Rules, ticket| Command::ChangeRules {
+        role: DEVICE_ADMINISTRATOR,
+        changes: vec![RuleChange::ActivationEnablement {
+            mfa: seen.activation.mfa,
+            reason: seen.activation.reason,
+            ticket,
+        }],
+        seen: Some(Box::new(seen.clone())),
+    };
+    let rules = |s: &Story| Rules::clone(&s.state.rules[&DEVICE_ADMINISTRATOR]);
+    let seen = rules(&s);
+    let was = seen.activation.ticket;
+    let (first, second) = (change(&seen, !was), change(&seen, was));
+    s.by("dana", first.clone()).expect("as they were");
+    let tightened = rules(&s);
+    assert_eq!(tightened.activation.ticket, !was);
+    assert_eq!(s.by("dana", second), Err(Refusal::Changed { what: "rules" }));
+    assert_eq!(s.by("dana", first), Err(Refusal::Changed { what: "rules" }), "not even the same again");
+    assert!(matches!(s.by("eve", change(&seen, true)), Err(Refusal::NotAllowed { .. })), "who may not learns nothing");
+    assert_eq!(rules(&s), tightened);
 }
 
 #[test]

@@ -311,7 +311,7 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
             };
             let span_max = Span::from_minutes(u32::from(step.who) + 30);
             let changes = vec![RuleChange::Approval(approval), RuleChange::ActivationExpiration { span_max }];
-            (admin, Command::ChangeRules { role: target.role_id(), changes })
+            (admin, Command::ChangeRules { role: target.role_id(), changes, seen: None })
         }
         27 => return None,
         28 => {

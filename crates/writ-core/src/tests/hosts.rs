@@ -28,8 +28,11 @@ fn with_hosts() -> Story {
         asker_reason: true,
         stages: vec![Stage::one_of(vec![])],
     };
-    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(none)] })
-        .expect("set");
+    s.by(
+        "dana",
+        Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![RuleChange::Approval(none)], seen: None },
+    )
+    .expect("set");
     s.by("dana", Command::CreateUnit { unit: FINANCE, name: "Finance".into(), description: "".into() }).expect("unit");
     for (n, host, unit) in [(1u128, FIN, Some(FINANCE)), (2, WEB, None)] {
         let code = CredentialId::from_u128(n);

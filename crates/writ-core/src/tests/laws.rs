@@ -145,7 +145,7 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
                 RuleChange::Approval(approval),
                 RuleChange::ActivationExpiration { span_max: Span::from_minutes(u32::from(step.who) + 30) },
             ];
-            (admin, Command::ChangeRules { role: target.role_id(), changes })
+            (admin, Command::ChangeRules { role: target.role_id(), changes, seen: None })
         }
         22 if step.which.is_multiple_of(4) => (admin, Command::DeleteUnit { unit: UNIT }),
         23 => {
@@ -186,7 +186,7 @@ fn command(s: &Story, step: &Step) -> Option<(PrincipalId, Command)> {
             let span_max = Span::from_minutes(u32::from(step.who) * 20 + 10);
             let side = if step.which.is_multiple_of(3) { Side::Assignment } else { Side::Eligibility };
             let changes = vec![RuleChange::AdminExpiration { side, required, span_max }];
-            (admin, Command::ChangeRules { role: target.role_id(), changes })
+            (admin, Command::ChangeRules { role: target.role_id(), changes, seen: None })
         }
         _ => (admin, Command::CreateUnit { unit: UNIT, name: "unit".into(), description: "".into() }),
     })

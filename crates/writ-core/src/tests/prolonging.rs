@@ -61,7 +61,8 @@ fn days(n: u32) -> Span {
 }
 
 fn change(s: &mut Story, change: RuleChange) {
-    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![change] }).expect("changed");
+    s.by("dana", Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes: vec![change], seen: None })
+        .expect("changed");
 }
 
 fn without_approval(s: &mut Story, required_for_extension: bool) {

@@ -238,7 +238,8 @@ impl Bench {
             RuleChange::ActivationExpiration { span_max: Span::from_hours(8) },
             RuleChange::Approval(approval),
         ];
-        self.submit(self.administrator, Command::ChangeRules { role: self.target.role_id(), changes }).await?;
+        self.submit(self.administrator, Command::ChangeRules { role: self.target.role_id(), changes, seen: None })
+            .await?;
         Ok(())
     }
 

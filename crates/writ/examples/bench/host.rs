@@ -93,7 +93,9 @@ impl House {
             RuleChange::Ending(Ending { kill: true, grace: Span::ZERO }),
         ];
         house.submit(house.administrator, Command::CreateUser(ana)).await?;
-        house.submit(house.administrator, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes }).await?;
+        house
+            .submit(house.administrator, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes, seen: None })
+            .await?;
         let eligible = Command::Assign {
             sort: Sort::Eligibility,
             terms: Terms { reason: Some("bench".to_owned()), ..Terms::of(house.ana, target, Expiration::Never) },

@@ -153,7 +153,7 @@ impl World {
         let now = Some(self.opened.engine.now());
         let proof = Proof { signed_in: now, mfa: now, ..Proof::default() };
         let caller = Caller::signed_in(fresh_id(), self.administrator, Via::Api, proof);
-        self.opened.engine.submit(Command::ChangeRules { role, changes }, caller).await?;
+        self.opened.engine.submit(Command::ChangeRules { role, changes, seen: None }, caller).await?;
         Ok(())
     }
 

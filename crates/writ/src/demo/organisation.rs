@@ -80,7 +80,7 @@ pub(super) async fn build(engine: &Engine, administrator: PrincipalId) -> Result
     let role = DEVICE_ADMINISTRATOR;
     let mut changes = rules_of_the_story(security);
     changes.push(RuleChange::Freshness { mfa_age_max: STORY_FRESH });
-    act.submit(Command::ChangeRules { role, changes }).await?;
+    act.submit(Command::ChangeRules { role, changes, seen: None }).await?;
     let named = |name: &str| named(engine, name);
     let script_role = named("Exchange Administrator")?;
     act.eligible(ana, role, "on call for the finance hosts").await?;
@@ -151,7 +151,12 @@ pub(super) async fn fresh_for(
 ) -> Result<(), Fault> {
     let act = As { engine, administrator };
     for role in roles {
-        act.submit(Command::ChangeRules { role: *role, changes: vec![RuleChange::Freshness { mfa_age_max }] }).await?;
+        act.submit(Command::ChangeRules {
+            role: *role,
+            changes: vec![RuleChange::Freshness { mfa_age_max }],
+            seen: None,
+        })
+        .await?;
     }
     Ok(())
 }

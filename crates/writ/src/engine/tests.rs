@@ -109,7 +109,7 @@ impl House {
             stages: vec![Stage::one_of(Vec::new())],
         };
         let changes = vec![RuleChange::Approval(nobody)];
-        engine.by(DANA, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes }).await.unwrap();
+        engine.by(DANA, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes, seen: None }).await.unwrap();
         let eligible = Command::Assign {
             sort: Sort::Eligibility,
             terms: Terms { reason: Some("on call".into()), ..Terms::of(ANA, ROOT, Expiration::Never) },

@@ -75,7 +75,7 @@ impl House {
             stages: vec![Stage::one_of(Vec::new())],
         };
         let changes = vec![RuleChange::Approval(approval)];
-        house.by(DANA, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes }).await;
+        house.by(DANA, Command::ChangeRules { role: DEVICE_ADMINISTRATOR, changes, seen: None }).await;
         let eligible = Command::Assign {
             sort: Sort::Eligibility,
             terms: Terms { reason: Some("on call".into()), ..Terms::of(ANA, ROOT, Expiration::Never) },

@@ -90,7 +90,9 @@ pub fn problem(refusal: &Refusal, part: Part) -> Problem {
         }
         Refusal::Rules { broken, .. } => rules(broken, &told),
         Refusal::NotOpen { .. } if part == Part::Approvals => Problem::new(StatusCode::CONFLICT, "Conflict", told),
-        Refusal::OtherStage { .. } | Refusal::DecidedBefore => Problem::new(StatusCode::CONFLICT, "Conflict", told),
+        Refusal::OtherStage { .. } | Refusal::DecidedBefore | Refusal::Changed { .. } => {
+            Problem::new(StatusCode::CONFLICT, "Conflict", told)
+        }
         Refusal::NotOpen { .. } => bad("RequestCannotBeCancelled", told),
         Refusal::Taken { .. } => {
             bad("Request_BadRequest", after("Another object with the same value for property already exists."))

@@ -296,7 +296,9 @@ async fn a_late_decision_on_the_first_step_never_counts_for_the_second() {
         Stage::one_of(vec![Approver::User(CARLA), Approver::User(EVE)]),
     ];
     let approval = Approval { required: true, required_for_extension: false, asker_reason: true, stages };
-    house.does(DANA, Command::ChangeRules { role: ROOT, changes: vec![RuleChange::Approval(approval)] }).await;
+    house
+        .does(DANA, Command::ChangeRules { role: ROOT, changes: vec![RuleChange::Approval(approval)], seen: None })
+        .await;
     let (ana, ben, carla) = (house.signed_in(ANA).await, house.signed_in(BEN).await, house.signed_in(CARLA).await);
     let id = asks(&ana).await;
     let (a, b) = tokio::join!(approve(&ben, &id), approve(&carla, &id));

@@ -64,7 +64,7 @@ async fn every_rule_that_fails_is_told_in_graphs_words() {
     let dana = house.signed_in(DANA).await;
     let rule = RuleChange::AdminExpiration { side: Side::Assignment, required: true, span_max: Span::from_days(30) };
     let role = ROOT;
-    house.does(DANA, Command::ChangeRules { role, changes: vec![rule] }).await;
+    house.does(DANA, Command::ChangeRules { role, changes: vec![rule], seen: None }).await;
     let forever = with(assigns("adminAssign"), json!({"scheduleInfo": {"expiration": {"type": "noExpiration"}}}));
     let said = dana.post(REQUESTS, forever).await.refused();
     says(

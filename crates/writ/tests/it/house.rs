@@ -189,7 +189,8 @@ impl House {
         self.does(DANA, Command::CreateUnit { unit: FINANCE, name, description }).await;
         let mut approval = self.engine.state().rules[&ROOT].activation.approval.clone();
         approval.stages = vec![Stage::one_of(vec![Approver::Group(SECURITY)])];
-        self.does(DANA, Command::ChangeRules { role: ROOT, changes: vec![RuleChange::Approval(approval)] }).await;
+        self.does(DANA, Command::ChangeRules { role: ROOT, changes: vec![RuleChange::Approval(approval)], seen: None })
+            .await;
         self.eligible(ANA, ROOT).await;
     }
 

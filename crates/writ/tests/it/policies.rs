@@ -412,3 +412,43 @@ async fn the_rules_that_graph_has_no_word_for_are_set_and_kept() {
     let told = dana.get(&path).await.is(200);
     assert_eq!((&told["approvalsNeeded"], &told["mfaMaximumAge"]), (&json!([2]), &json!("PT1M")));
 }
+
+#[tokio::test]
+async fn changes_of_one_rule_at_once_all_stand() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let path = |rule: &str| format!("{POLICIES}/{}/rules/{rule}", policy(READER));
+    let (approval, context) = (path("Approval_EndUser_Assignment"), path("AuthenticationContext_EndUser_Assignment"));
+    let part = |setting: Json| dana.patch(&approval, body("Approval_", json!({"setting": setting})));
+    let claim = |says: Json| dana.patch(&context, body("AuthenticationContext_", says));
+    let approvers = json!([{"primaryApprovers": [{"@odata.type": "#microsoft.graph.singleUser", "userId": BEN}]}]);
+    // All six have read the rules before the first of them is stored.
+    let (a, b, c, d, e, f) = tokio::join!(
+        part(json!({"isApprovalRequired": true})),
+        part(json!({"isApprovalRequiredForExtension": true})),
+        part(json!({"approvalStages": approvers})),
+        part(json!({"isRequestorJustificationRequired": false})),
+        claim(json!({"claimValue": "c3"})),
+        claim(json!({"isEnabled": false})),
+    );
+    for reply in [a, b, c, d, e, f] {
+        reply.is(204);
+    }
+    let now = rules(&dana, READER).await;
+    let setting = &named(&now, "Approval_EndUser_Assignment")["setting"];
+    let said = ["isApprovalRequired", "isApprovalRequiredForExtension", "isRequestorJustificationRequired"];
+    assert_eq!(said.map(|name| setting[name].as_bool()), [Some(true), Some(true), Some(false)], "{setting}");
+    assert_eq!(setting["approvalStages"][0]["primaryApprovers"][0]["userId"], json!(BEN), "{setting}");
+    assert_eq!(named(&now, "AuthenticationContext_EndUser_Assignment")["claimValue"], "c3");
+
+    // The same rule twice in one body: the second goes on from the first.
+    let part_of = |setting: Json| body("Approval_", json!({"id": "Approval_EndUser_Assignment", "setting": setting}));
+    let twice = json!({"rules": [
+        part_of(json!({"isApprovalRequired": false})),
+        part_of(json!({"isRequestorJustificationRequired": true})),
+    ]});
+    dana.patch(&format!("{POLICIES}/{}", policy(READER)), twice).await.is(200);
+    let now = rules(&dana, READER).await;
+    let setting = &named(&now, "Approval_EndUser_Assignment")["setting"];
+    assert_eq!(said.map(|name| setting[name].as_bool()), [Some(false), Some(true), Some(true)], "{setting}");
+}

@@ -560,9 +560,14 @@ impl Ask {
 
     /// The same, in another part of Graph, with the core's answer.
     pub async fn submit_as(&self, command: Command, part: Part) -> Result<(Moment, Decided), Problem> {
+        self.attempt(command).await?.map_err(|refusal| problem(&refusal, part))
+    }
+
+    /// The same, with the core's own refusal.
+    pub async fn attempt(&self, command: Command) -> Result<Result<(Moment, Decided), Refusal>, Problem> {
         match self.app.engine.submit(command, again(&self.caller)).await {
-            Ok(done) => Ok((Moment::of(&self.app, &self.caller), done.answer)),
-            Err(Wrong::Refused(refusal)) => Err(problem(&refusal, part)),
+            Ok(done) => Ok(Ok((Moment::of(&self.app, &self.caller), done.answer))),
+            Err(Wrong::Refused(refusal)) => Ok(Err(*refusal)),
             Err(Wrong::Fault(fault)) => Err(unstored(&fault)),
         }
     }

@@ -6,11 +6,9 @@
 
 use super::ask::{Answer, Ask, Route, Written};
 use super::body::Fields;
-use super::policies::named;
+use super::policies::{change_rules, named};
 use crate::http::problem::{Problem, shown};
-use crate::http::refused::Part;
 use serde_json::{Value as Json, json};
-use writ_core::command::Command;
 use writ_core::may::Query;
 use writ_core::rules::{Ending, RuleChange, Rules, Tier};
 use writ_core::time::Span;
@@ -51,10 +49,8 @@ fn read(ask: &Ask) -> Result<Answer, Problem> {
 
 async fn change(ask: &Ask) -> Written {
     let body = ask.body()?;
-    let policy = named(ask, ask.at("id"))?;
-    let rules = ask.moment.state.rules.get(&policy.role()).ok_or_else(|| ask.missing("id"))?;
-    let changes = changes(&body.fields(), rules)?;
-    ask.submit_as(Command::ChangeRules { role: policy.role(), changes }, Part::Rules).await?;
+    let role = named(ask, ask.at("id"))?.role();
+    change_rules(ask, role, |rules| changes(&body.fields(), rules)).await?;
     Ok(Answer::Nothing)
 }
 

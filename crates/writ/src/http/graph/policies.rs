@@ -11,12 +11,14 @@ use super::odata::{Entity, Link, Linked, Property, Row};
 use super::page::Shape;
 use super::policy_rules::{RULE, RuleRow, change_of};
 use crate::http::problem::Problem;
-use crate::http::refused::Part;
+use crate::http::refused::{Part, problem};
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 use writ_core::command::Command;
 use writ_core::ids::RoleId;
 use writ_core::may::Query;
+use writ_core::refusal::Refusal;
+use writ_core::rules::{RuleChange, Rules};
 
 /// `unifiedRoleManagementPolicy`
 pub static POLICY: Entity = Entity {
@@ -233,27 +235,56 @@ fn rule(ask: &Ask) -> Result<Answer, Problem> {
     ask.one(&RULE, &format!("policies/roleManagementPolicies('{}')/rules/$entity", policy.id()), &row)
 }
 
+/// How often a change is worked out anew because somebody else changed the same role's rules in between.
+const TRIES: usize = 8;
+
+/// Changes a role's rules by what `work` makes of them as they are. A PATCH says a part of a rule and what it leaves out
+/// stays: so when somebody else changes the rules in between, the rest is taken from what they have become, and nobody's
+/// change is undone by somebody who did not name it.
+pub(super) async fn change_rules(
+    ask: &Ask,
+    role: RoleId,
+    work: impl Fn(&Rules) -> Result<Vec<RuleChange>, Problem>,
+) -> Result<Moment, Problem> {
+    let mut moment = ask.moment.clone();
+    let mut refused = None;
+    for _ in 0..TRIES {
+        let rules = moment.state.rules.get(&role).ok_or_else(|| ask.missing("id"))?;
+        let (changes, seen) = (work(rules)?, Some(Box::new(Rules::clone(rules))));
+        match ask.attempt(Command::ChangeRules { role, changes, seen }).await? {
+            Ok((after, _)) => return Ok(after),
+            Err(refusal @ Refusal::Changed { .. }) => refused = Some(refusal),
+            Err(refusal) => return Err(problem(&refusal, Part::Rules)),
+        }
+        moment = Moment::of(&ask.app, &ask.caller);
+    }
+    Err(refused.map_or_else(Problem::internal, |refusal| problem(&refusal, Part::Rules)))
+}
+
 async fn update_rule(ask: &Ask) -> Written {
     let body = ask.body()?;
-    let policy = named(ask, ask.at("id"))?;
-    let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
-    let change = change_of(ask.at("rule"), &body.fields(), rules)?;
-    let command = Command::ChangeRules { role: policy.role, changes: vec![change] };
-    ask.submit_as(command, Part::Rules).await?;
+    let role = named(ask, ask.at("id"))?.role;
+    change_rules(ask, role, |rules| Ok(vec![change_of(ask.at("rule"), &body.fields(), rules)?])).await?;
     Ok(Answer::Nothing)
 }
 
 async fn update(ask: &Ask) -> Written {
     let body = ask.body()?;
-    let policy = named(ask, ask.at("id"))?;
-    let rules = policy.moment.state.rules.get(&policy.role).ok_or_else(|| ask.missing("id"))?;
+    let (role, kind) = {
+        let policy = named(ask, ask.at("id"))?;
+        (policy.role, policy.kind)
+    };
     let parts = body.fields().objects("rules")?.unwrap_or_default();
-    let mut changes = Vec::new();
-    for fields in &parts {
-        changes.push(change_of(fields.required("id")?, fields, rules)?);
-    }
-    let (role, kind) = (policy.role, policy.kind);
-    let (moment, _) = ask.submit_as(Command::ChangeRules { role, changes }, Part::Rules).await?;
+    let moment = change_rules(ask, role, |rules| {
+        let (mut rules, mut changes) = (rules.clone(), Vec::new());
+        for fields in &parts {
+            let change = change_of(fields.required("id")?, fields, &rules)?;
+            rules.change(&change);
+            changes.push(change);
+        }
+        Ok(changes)
+    })
+    .await?;
     let policy = Policy { moment: &moment, role, kind, version: ask.version };
     ask.one(&POLICY, "policies/roleManagementPolicies/$entity", &policy)
 }

@@ -21,7 +21,9 @@ pub(crate) fn administration(chance: &mut Chance, cast: &Cast, state: &State, no
             span_min: chance.one_in(2).then(|| chance.minutes(12)),
             age_min: chance.one_in(2).then(|| chance.minutes(6)),
         },
-        _ => Command::ChangeRules { role: target(chance, cast).role_id(), changes: vec![rule(chance, cast)] },
+        _ => {
+            Command::ChangeRules { role: target(chance, cast).role_id(), changes: vec![rule(chance, cast)], seen: None }
+        }
     }
 }
 
