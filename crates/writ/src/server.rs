@@ -197,6 +197,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::http::graph::odata::options::{Of, Query};
+    use crate::http::graph::odata::render::Room;
     use crate::http::graph::odata::tests::{THING, Thing};
     use crate::http::graph::page::{Page, Place, Shape, page};
     use crate::http::problem::Problem;
@@ -211,7 +212,7 @@ mod tests {
         let query = Query::parse(raw, &THING, Of::Many)?;
         let place = Place::of(key, PrincipalId::from_u128(1), URL, raw)?;
         let after = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
-        page(rows, &query, &Shape::by_id().sorted(), after.as_deref(), || Ok(&place))
+        page(rows, &query, &Shape::by_id().sorted(), after.as_deref(), || Ok(&place), &Room::PLAIN)
     }
 
     #[tokio::test]

@@ -58,6 +58,40 @@ async fn a_list_that_looks_far_is_whole_and_a_very_large_group_is_read_page_by_p
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_expanded_in_what_is_expanded_never_grows_without_bound() {
+    const MANY: u128 = 300;
+    let house = House::unmetered().await;
+    let group = PrincipalId::from_u128(0x9200);
+    let members: Vec<PrincipalId> = (0..MANY).map(|n| PrincipalId::from_u128(0x20_0000 + n)).collect();
+    for (n, member) in members.iter().enumerate() {
+        let made = user(*member, &format!("Yy {n}"), &format!("all{n}@all.example"));
+        assert!(tries(&house, Command::CreateUser(made)).await);
+    }
+    let made = Command::CreateGroup {
+        group,
+        name: "Everybody".into(),
+        description: String::new(),
+        role_assignable: false,
+        owners: vec![],
+        members,
+    };
+    assert!(tries(&house, made).await);
+    let dana = house.signed_in(DANA).await;
+    let one = format!("/v1.0/groups/{group}");
+    let expand = "$expand=members($expand=memberOf($expand=members($expand=memberOf)))";
+    for path in [format!("{one}?{expand}"), format!("/v1.0/groups?$filter=id eq '{group}'&{expand}")] {
+        let refused = dana.get(&path).await.refused();
+        assert!(refused.starts_with("400 Request_UnsupportedQuery: "), "{path}: {refused}");
+        assert!(refused.contains("would be larger than"), "{path}: {refused}");
+    }
+    // What has to be looked through far is still whole.
+    let expand = "$expand=members($select=id;$expand=memberOf($select=id;$expand=members($select=id)))";
+    let whole = dana.get(&format!("{one}?{expand}")).await.is(200);
+    let inner = &whole["members"][299]["memberOf"][0]["members"];
+    assert_eq!(inner.as_array().map(Vec::len), Some(300));
+}
+
 #[tokio::test]
 async fn requests_that_ended_unusually_or_asked_for_something_rare_are_all_found() {
     let house = House::new().await;

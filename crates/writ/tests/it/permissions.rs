@@ -191,6 +191,17 @@ async fn what_is_expanded_asks_for_what_its_own_path_asks_for() {
         (&["User.ReadBasic.All", "GroupMember.Read.All"], "users?$expand=memberOf", true),
         (&["Group.Read.All"], "groups?$expand=members", true),
         (&["RoleManagement.Read.Directory"], "roleManagement/directory/roleAssignments?$expand=principal", true),
+        // What lies behind what comes along may be anything in the directory.
+        (&["User.Read"], "me?$expand=memberOf($expand=members)", false),
+        (&["User.Read"], "me/memberOf?$expand=members", false),
+        (&["User.Read"], "me/transitiveMemberOf?$expand=owners", false),
+        (&["User.Read"], "users/{dana}/ownedObjects?$expand=transitiveMembers", false),
+        (
+            &["RoleManagement.Read.Directory"],
+            "roleManagement/directory/roleAssignments?$expand=principal($expand=memberOf)",
+            false,
+        ),
+        (&["User.Read", "Directory.Read.All"], "me/memberOf?$expand=members,owners", true),
     ] {
         let client = house.signed_in_with(DANA, scopes, true).await;
         let path = expand.replace("{ben}", &BEN.to_string()).replace("{dana}", &DANA.to_string());

@@ -6,10 +6,10 @@ use super::directory_objects::{collection, in_directory};
 use super::dispatch::{Version, again};
 use super::held::Seen;
 use super::odata::options::{By, Of, Query, pairs_of};
-use super::odata::render::write;
+use super::odata::render::{Room, write};
 use super::odata::value::write_text;
 use super::odata::{Entity, Kind, Linked, Property, Row};
-use super::page::{Place, Shape, fitting, page};
+use super::page::{Place, ROWS_BYTES_MAX, Shape, fitting, page};
 use super::permissions::needed_to_expand;
 use super::policy_rules::{PLACE, RULE};
 pub use super::route::Route;
@@ -378,7 +378,8 @@ impl Ask {
             let holds = |row: &R| query.filter.as_ref().is_none_or(|f| f.holds(row));
             return Ok(Answer::Count(rows.filter(holds).count() as u64));
         }
-        let page = page(rows, query, shape, self.resumed(query, shape)?, || self.place())?;
+        let after = self.resumed(query, shape)?;
+        let page = self.room(|room| page(rows, query, shape, after, || self.place(), room))?;
         let mut out = Vec::with_capacity(page.rows.len() + 512);
         out.extend_from_slice(b"{\"@odata.context\":");
         write_text(&self.context_url(context), &mut out);
@@ -409,7 +410,7 @@ impl Ask {
             };
         }
         let query = self.parsed(entity, Of::One)?;
-        Ok(self.written(&query, context, row, false))
+        self.written(&query, context, row, false)
     }
 
     /// One property by itself: `/users/{id}/displayName`.
@@ -488,7 +489,7 @@ impl Ask {
             }
             Linked::One(Some(target)) => {
                 let query = self.parsed(link.to, Of::One)?;
-                Ok(self.written(&query, &format!("{whole}/$entity"), &*target, link.mixed))
+                self.written(&query, &format!("{whole}/$entity"), &*target, link.mixed)
             }
             Linked::One(None) => Err(Problem::not_found(link.name)),
         }
@@ -505,7 +506,7 @@ impl Ask {
         let named = |row: &dyn Row| row.get("id").as_str().is_some_and(|id| id.eq_ignore_ascii_case(self.at("item")));
         let row = rows.into_iter().find(|row| named(&**row)).ok_or_else(|| self.missing("item"))?;
         let query = self.parsed(to, Of::One)?;
-        Ok(self.written(&query, &format!("{whole}/$entity"), &*row, mixed))
+        self.written(&query, &format!("{whole}/$entity"), &*row, mixed)
     }
 
     /// The address by which others refer to an object.
@@ -538,14 +539,19 @@ impl Ask {
     /// What was made, as 201.
     pub fn created<R: Row>(&self, entity: &'static Entity, context: &str, row: Option<&R>) -> Written {
         let row = row.ok_or_else(Problem::internal)?;
-        Ok(Answer::Made(self.written(&Query::plain(entity), context, row, false).into_json()))
+        Ok(Answer::Made(self.written(&Query::plain(entity), context, row, false)?.into_json()))
     }
 
     /// One resource as an answer.
-    fn written(&self, query: &Query, context: &str, row: &dyn Row, typed: bool) -> Answer {
+    fn written(&self, query: &Query, context: &str, row: &dyn Row, typed: bool) -> Result<Answer, Problem> {
         let mut out = Vec::new();
-        write(row, query, typed, &self.context_url(context), &mut out);
-        Answer::Written(out)
+        self.room(|room| Ok(write(row, query, typed, &self.context_url(context), &mut out, room)?))?;
+        Ok(Answer::Written(out))
+    }
+
+    /// Writes with the room that this answer has.
+    fn room<T>(&self, written: impl FnOnce(&Room<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+        written(&Room { looks: &|rows| self.reach.spend(rows), bytes_max: ROWS_BYTES_MAX })
     }
 
     /// Graph's address of a resource's description.

@@ -7,7 +7,7 @@
 
 use super::odata::Row;
 use super::odata::options::{By, Query, pairs_of};
-use super::odata::render::write;
+use super::odata::render::{Full, Room, write};
 use super::odata::value::Key;
 use crate::http::problem::Problem;
 use base64::Engine as _;
@@ -22,9 +22,22 @@ use writ_core::ids::PrincipalId;
 /// Rows on a page when nobody says how many.
 pub const PAGE_USUAL: u32 = 100;
 
-/// How large the rows of a page may be with all that is expanded in them, in bytes, before it is refused: nothing is
+/// How large the rows of an answer may be with all that is expanded in them, in bytes, before it is refused: nothing is
 /// left out of an expansion unsaid.
 pub const ROWS_BYTES_MAX: usize = 32 << 20;
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Problem {
+        match full {
+            // It is read again where there is time for it.
+            Full::Rows => Problem::internal(),
+            Full::Bytes => Problem::unsupported_query(format!(
+                "The answer with all that is expanded in it would be larger than {ROWS_BYTES_MAX} bytes. Ask for fewer \
+                 rows with $top, for fewer properties with $select, or for what is expanded by itself."
+            )),
+        }
+    }
+}
 
 /// The key that signs page tokens; made once for a server and never shown.
 #[derive(Clone)]
@@ -239,6 +252,7 @@ pub fn page<'p, R: Row>(
     shape: &Shape,
     after: Option<&[Json]>,
     place: impl FnOnce() -> Result<&'p Place, Problem>,
+    room: &Room<'_>,
 ) -> Result<Page, Problem> {
     let keys = keys(query, shape);
     let after: Option<Vec<Key>> =
@@ -286,13 +300,7 @@ pub fn page<'p, R: Row>(
         if n > 0 {
             out.push(b',');
         }
-        write(&kept.row, query, shape.typed, "", &mut out);
-        if out.len() > ROWS_BYTES_MAX {
-            return Err(Problem::unsupported_query(format!(
-                "The page with all that is expanded in it would be larger than {ROWS_BYTES_MAX} bytes. Ask for fewer \
-                 rows with $top, for fewer properties with $select, or for what is expanded by itself."
-            )));
-        }
+        write(&kept.row, query, shape.typed, "", &mut out, room)?;
     }
     let count = shape.known(query).unwrap_or(count);
     Ok(Page { rows: out, count: query.count.then_some(count as u64), next })

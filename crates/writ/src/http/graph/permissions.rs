@@ -36,9 +36,11 @@ pub fn needed(route: &Route, link: &str, own: bool) -> Option<(Thing, Act)> {
 }
 
 /// What expanding this link of a resource of this type asks for beside the route: who is in what is not told to a token
-/// that may only see names. `own` tells whether the resource is the caller.
+/// that may only see names. `own` tells whether the resource is the caller. Behind what may be anything in the directory
+/// it is what `directoryObjects` asks for, as the route told nothing of it.
 pub fn needed_to_expand(of: &str, link: &str, own: bool) -> Option<Thing> {
     let thing = match of {
+        "directoryObject" => Thing::Objects,
         "user" if link == "scopedRoleMemberOf" => Thing::Memberships,
         "user" => of_a_user(link, ""),
         "group" => of_a_group(link, ""),

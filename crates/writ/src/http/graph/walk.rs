@@ -66,6 +66,15 @@ impl Reach {
         rows.take_while(|_| self.step())
     }
 
+    /// Counts so many rows at once; false when they may not be looked at any more.
+    pub fn spend(&self, rows: usize) -> bool {
+        let allows = self.allows(rows);
+        if allows {
+            self.left.fetch_sub(rows as u64, Ordering::Relaxed);
+        }
+        allows
+    }
+
     /// Whether so many may still be looked at; if not, the answer is not to be shown.
     pub fn allows(&self, rows: usize) -> bool {
         let allows = self.left.load(Ordering::Relaxed) >= rows as u64;

@@ -314,15 +314,23 @@ fn expand(value: &str, entity: &'static Entity, depth: usize) -> Result<Vec<Expa
         return Err(wrong(&format!("expansions may nest at most {EXPAND_DEPTH_MAX} levels deep.")));
     }
     let mut out: Vec<Expansion> = Vec::new();
+    let mut add = |link: &'static Link, query: Query| {
+        if out.iter().any(|e| e.link.name == link.name) {
+            return Err(wrong(&format!("'{}' is expanded more than once.", link.name)));
+        }
+        out.push(Expansion { link, query });
+        if out.len() > EXPAND_MAX {
+            return Err(wrong(&format!("at most {EXPAND_MAX} expansions may be asked for at once.")));
+        }
+        Ok(())
+    };
     for part in split(value, b',').map_err(wrong)? {
         let part = part.trim();
         if part.is_empty() {
             continue;
         }
         if part == "*" {
-            for link in entity.links {
-                out.push(Expansion { link, query: Query::plain(link.to) });
-            }
+            entity.links.iter().try_for_each(|link| add(link, Query::plain(link.to)))?;
             continue;
         }
         let (name, inner) = match part.find('(') {
@@ -362,13 +370,7 @@ fn expand(value: &str, entity: &'static Entity, depth: usize) -> Result<Vec<Expa
                 Query::from_pairs(pairs, link.to, if link.many { Of::Many } else { Of::One }, depth + 1)?
             }
         };
-        if out.iter().any(|e| e.link.name == link.name) {
-            return Err(wrong(&format!("'{}' is expanded more than once.", link.name)));
-        }
-        out.push(Expansion { link, query });
-        if out.len() > EXPAND_MAX {
-            return Err(wrong(&format!("at most {EXPAND_MAX} expansions may be asked for at once.")));
-        }
+        add(link, query)?;
     }
     Ok(out)
 }

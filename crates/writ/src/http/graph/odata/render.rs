@@ -1,27 +1,74 @@
 //! Writes a row as the JSON that was asked for: selected properties, expanded links, `@odata.type` where a list may
 //! hold several types. It decides nothing about who may see the row.
 //!
-//! Always: properties come in the order of their table.
+//! Always: properties come in the order of their table; what comes along is counted and measured while it is written.
 
-use super::options::{By, Expansion, Query};
+use super::options::{By, Query};
 use super::value::{Key, write_text};
 use super::{Linked, Row};
 use crate::http::graph::declared::declared;
 use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
 
-/// The row as JSON. `typed` adds its `@odata.type`.
+/// How far one answer may grow. What comes along with a row may bring more along, each time as much as a whole list.
+pub struct Room<'a> {
+    /// Told how many more rows are looked at; false when no more may be.
+    pub looks: &'a dyn Fn(usize) -> bool,
+    /// How many bytes there may be altogether.
+    pub bytes_max: usize,
+}
+
+/// Why an answer was not written to its end. What there is of it is not to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// More rows would have to be looked at.
+    Rows,
+    /// It would be larger.
+    Bytes,
+}
+
+impl Room<'_> {
+    /// For what brings nothing along.
+    pub const PLAIN: Room<'static> = Room { looks: &|_| true, bytes_max: usize::MAX };
+
+    /// What a link leads to, every row of which counts.
+    fn behind<'r>(&self, row: &'r dyn Row, link: &str) -> Result<Linked<'r>, Full> {
+        let width = row.width(link);
+        let counted = |rows: usize| if (self.looks)(rows) { Ok(()) } else { Err(Full::Rows) };
+        counted(width)?;
+        let found = row.link(link);
+        if let Linked::Many(rows) = &found {
+            counted(rows.len().saturating_sub(width))?;
+        }
+        Ok(found)
+    }
+
+    fn holds(&self, out: &[u8]) -> Result<(), Full> {
+        if out.len() > self.bytes_max { Err(Full::Bytes) } else { Ok(()) }
+    }
+}
+
+/// The row as JSON. `typed` adds its `@odata.type`. For queries that bring nothing along.
 pub fn render(row: &dyn Row, query: &Query, typed: bool) -> Map<String, Json> {
     let mut out = Vec::new();
-    write(row, query, typed, "", &mut out);
-    match serde_json::from_slice(&out) {
-        Ok(Json::Object(map)) => map,
+    match write(row, query, typed, "", &mut out, &Room::PLAIN).map(|()| serde_json::from_slice(&out)) {
+        Ok(Ok(Json::Object(map))) => map,
         _ => Map::new(),
     }
 }
 
 /// Writes the row as a JSON object. `context`, if any, comes first as its `@odata.context`.
-pub fn write(row: &dyn Row, query: &Query, typed: bool, context: &str, out: &mut Vec<u8>) {
+///
+/// # Errors
+/// When there is no room for all of it.
+pub fn write(
+    row: &dyn Row,
+    query: &Query,
+    typed: bool,
+    context: &str,
+    out: &mut Vec<u8>,
+    room: &Room<'_>,
+) -> Result<(), Full> {
     let entity = row.entity();
     let mut begun = false;
     let mut name = |name: &str, out: &mut Vec<u8>| {
@@ -57,49 +104,41 @@ pub fn write(row: &dyn Row, query: &Query, typed: bool, context: &str, out: &mut
         name(empty.name, out);
         out.extend_from_slice(if empty.many { b"[]" } else { b"null" });
     }
-    for expansion in &query.expand {
-        if entity.links.iter().any(|l| l.name == expansion.link.name) {
-            let (mut expanded, link) = (Vec::new(), expansion.link.name);
-            if let Some(count) = follow(row, expansion, &mut expanded).filter(|_| expansion.query.count) {
-                name(&format!("{link}@odata.count"), out);
-                out.extend_from_slice(count.to_string().as_bytes());
+    for expansion in query.expand.iter().filter(|e| entity.links.iter().any(|l| l.name == e.link.name)) {
+        let (link, inner, mixed) = (expansion.link.name, &expansion.query, expansion.link.mixed);
+        match room.behind(row, link)? {
+            Linked::One(target) => {
+                name(link, out);
+                match target {
+                    Some(target) => write(&*target, inner, mixed, "", out, room)?,
+                    None => out.extend_from_slice(b"null"),
+                }
             }
-            name(link, out);
-            out.append(&mut expanded);
+            Linked::Many(mut targets) => {
+                targets.retain(|target| inner.lets(&**target));
+                if !inner.order.is_empty() {
+                    targets.sort_by(|a, b| compare(&**a, &**b, &inner.order));
+                }
+                // How many the filter lets through, whatever is shown of them.
+                if inner.count {
+                    name(&format!("{link}@odata.count"), out);
+                    out.extend_from_slice(targets.len().to_string().as_bytes());
+                }
+                name(link, out);
+                out.push(b'[');
+                let shown = targets.iter().skip(inner.skip as usize).take(inner.top.map_or(usize::MAX, |n| n as usize));
+                for (n, target) in shown.enumerate() {
+                    if n > 0 {
+                        out.push(b',');
+                    }
+                    write(&**target, inner, mixed, "", out, room)?;
+                }
+                out.push(b']');
+            }
         }
     }
     out.push(b'}');
-}
-
-/// Writes what an expanded link shows; says how many the filter lets through, of what is a list.
-fn follow(row: &dyn Row, expansion: &Expansion, out: &mut Vec<u8>) -> Option<usize> {
-    let (query, mixed) = (&expansion.query, expansion.link.mixed);
-    match row.link(expansion.link.name) {
-        Linked::One(None) => {
-            out.extend_from_slice(b"null");
-            None
-        }
-        Linked::One(Some(target)) => {
-            write(&*target, query, mixed, "", out);
-            None
-        }
-        Linked::Many(mut targets) => {
-            targets.retain(|t| query.filter.as_ref().is_none_or(|f| f.holds(&**t)));
-            if !query.order.is_empty() {
-                targets.sort_by(|a, b| compare(&**a, &**b, &query.order));
-            }
-            out.push(b'[');
-            let shown = targets.iter().skip(query.skip as usize).take(query.top.map_or(usize::MAX, |n| n as usize));
-            for (n, target) in shown.enumerate() {
-                if n > 0 {
-                    out.push(b',');
-                }
-                write(&**target, query, mixed, "", out);
-            }
-            out.push(b']');
-            Some(targets.len())
-        }
-    }
+    room.holds(out)
 }
 
 /// Which of two rows comes first by these keys.

@@ -214,7 +214,7 @@ fn an_expansion_counts_what_its_filter_lets_through_whatever_is_shown() {
     let query = Query::parse(raw, &THING, Of::One).unwrap();
     insta::assert_snapshot!(String::from_utf8({
         let mut out = Vec::new();
-        render::write(&thing(), &query, false, "", &mut out);
+        render::write(&thing(), &query, false, "", &mut out, &render::Room::PLAIN).unwrap();
         out
     }).unwrap(), @r#"{"id":"fe930be7-5e62-47db-91af-98c3a49a38b1","children@odata.count":2,"children":[{"id":"c2"}],"parent":{"id":"p"}}"#);
 }
@@ -241,6 +241,9 @@ fn options_that_are_not_offered_are_refused_by_name() {
         "$expand=children($top=0)",
         "$expand=children($skiptoken=x)",
         "$expand=children,children",
+        "$expand=*,*",
+        "$expand=parent,*",
+        "$expand=*,children($top=1)",
         "$filter=on&$filter=on",
         "$filter=%ff",
         "$expand=parent($filter=on)",
