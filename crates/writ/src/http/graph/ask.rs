@@ -329,7 +329,9 @@ impl Ask {
     pub fn query(&self, entity: &'static Entity) -> Result<Query, Problem> {
         self.advanced(entity)?;
         let _ = self.page.of.set(entity);
-        self.parsed(entity, Of::Many)
+        let query = self.parsed(entity, Of::Many)?;
+        self.reach.weigh(query.row_cost());
+        Ok(query)
     }
 
     /// What the query part asks for, if the token may have all that is to come along.

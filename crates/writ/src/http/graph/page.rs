@@ -22,6 +22,9 @@ use writ_core::ids::PrincipalId;
 /// Rows on a page when nobody says how many.
 pub const PAGE_USUAL: u32 = 100;
 
+/// How many rows `$skip` may leave out of a list that has to be sorted for it.
+pub const SKIP_MAX: usize = 100_000;
+
 /// How large the rows of an answer may be with all that is expanded in them, in bytes, before it is refused: nothing is
 /// left out of an expansion unsaid.
 pub const ROWS_BYTES_MAX: usize = 32 << 20;
@@ -245,7 +248,8 @@ impl<R> PartialEq for Kept<'_, R> {
 impl<R> Eq for Kept<'_, R> {}
 
 /// Picks the page that the query asks for out of the rows: those after the row with the keys `after`. It holds no more
-/// rows than the page has, and asks for the place only when there is a next page.
+/// rows than the page has and, where they have to be sorted, are left out before it; and asks for the place only when there
+/// is a next page.
 pub fn page<'p, R: Row>(
     rows: impl Iterator<Item = R>,
     query: &Query,
@@ -258,9 +262,16 @@ pub fn page<'p, R: Row>(
     let after: Option<Vec<Key>> =
         after.map(|at| keys.iter().zip(at).map(|(by, json)| Key::read(&by.kind, json)).collect());
     let size = query.top.unwrap_or(shape.usual).max(1) as usize;
-    let skip = if after.is_some() { 0 } else { query.skip as usize };
-    let wanted = size.saturating_add(skip).saturating_add(1);
     let (sorted, stops) = (shape.as_wanted(query), shape.seekable(query));
+    let skip = if after.is_some() { 0 } else { query.skip as usize };
+    // What comes in order is left out as it comes; otherwise it is known only in the end what comes first.
+    let (mut passed, skip) = if sorted { (skip, 0) } else { (0, skip) };
+    if skip > SKIP_MAX {
+        return Err(Problem::unsupported_query(format!(
+            "$skip may leave out at most {SKIP_MAX} rows of a list in this order. Follow @odata.nextLink instead."
+        )));
+    }
+    let wanted = size.saturating_add(skip).saturating_add(1);
 
     let mut count = 0;
     let mut kept: BinaryHeap<Kept<'_, R>> = BinaryHeap::new();
@@ -274,6 +285,10 @@ pub fn page<'p, R: Row>(
             continue;
         }
         if after.as_ref().is_some_and(|after| placed(&row, after, &keys) != Ordering::Greater) {
+            continue;
+        }
+        if passed > 0 {
+            passed -= 1;
             continue;
         }
         if kept.len() < wanted {

@@ -149,6 +149,22 @@ impl Filter {
         }
     }
 
+    /// How many values are looked at, about, before it is known whether it holds: what an object or a list says is dearer
+    /// than a text, and comparing one value with many costs less than many values.
+    pub fn weight(&self) -> u64 {
+        let of = |path: &Path| if path.link.is_some() || path.steps.len() > 1 { 4 } else { 1 };
+        match self {
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().map(Filter::weight).sum(),
+            Filter::Not(inner) => inner.weight(),
+            Filter::Compare(path, ..) | Filter::Like(path, ..) => of(path),
+            Filter::In(path, values) => of(path) + values.len() as u64 / 16,
+            Filter::Is(..) => 1,
+            Filter::Any(path, None) => 4 * of(path),
+            // How many items there are is not known; few, where these lists are.
+            Filter::Any(path, Some(inner)) | Filter::All(path, inner) => 4 * (of(path) + inner.weight()),
+        }
+    }
+
     /// The conditions that must all hold for this one to hold.
     pub fn conjuncts(&self) -> Vec<&Filter> {
         match self {

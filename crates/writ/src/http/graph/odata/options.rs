@@ -21,6 +21,8 @@ pub const RECORDS_PAGE_MAX: u32 = 1000;
 pub const EXPAND_DEPTH_MAX: usize = 4;
 /// How many expansions one level may have.
 pub const EXPAND_MAX: usize = 20;
+/// What a filter may weigh without making a row dearer.
+const WEIGHT_USUAL: u64 = 8;
 /// The longest query part of a URL, in bytes.
 pub const QUERY_MAX: usize = 16 * 1024;
 
@@ -191,6 +193,11 @@ impl Query {
     /// Whether the filter lets a row through.
     pub fn lets(&self, row: &dyn Row) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.holds(row))
+    }
+
+    /// What looking at a row costs, in rows of which nothing or little is asked.
+    pub fn row_cost(&self) -> u64 {
+        1 + self.filter.as_ref().map_or(0, Filter::weight) / WEIGHT_USUAL
     }
 
     /// Whether a row with these values can pass the filter.

@@ -84,6 +84,27 @@ fn skipping_counts_from_the_first_page_only() {
     assert_eq!(shown(&next)[0]["id"], "r4");
 }
 
+#[test]
+fn skipping_is_the_same_in_order_and_sorted_and_what_has_to_be_kept_for_it_is_bounded() {
+    for (raw, wanted) in [
+        ("$skip=5&$top=2", "r5 r6"),
+        ("$skip=6", "r6"),
+        ("$skip=7", ""),
+        ("$skip=4294967295&$count=true", ""),
+        ("$skip=1&$top=3&$filter=size ne 0", "r2 r4 r5"),
+    ] {
+        let pages = [Shape::by_id().sorted(), Shape::by_id()].map(|shape| ask(&some(), raw, &shape, 1, URL));
+        let [sorted, unsorted] = pages.map(|page| {
+            page.map(|page| shown(&page).iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" "))
+        });
+        assert_eq!(sorted.as_deref(), Ok(wanted), "{raw}");
+        match unsorted {
+            Ok(unsorted) => assert_eq!(unsorted, wanted, "{raw}"),
+            Err(refused) => assert!(raw.contains("4294967295") && refused.message().contains("nextLink"), "{raw}"),
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn rows_present_throughout_appear_exactly_once(
