@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod api;
+mod cors;
 pub mod graph;
 pub mod pages;
 pub mod problem;

@@ -59,14 +59,20 @@ pub struct App {
 /// All routes, in what every request passes through.
 pub fn router(app: App) -> Router {
     let (engine, hosts, behind_proxy) = (app.engine.clone(), app.hosts.clone(), app.behind_proxy);
-    let routes = Router::new()
-        .merge(super::graph::routes())
+    let now: Now = Arc::new(move || engine.now());
+    // These take bearer tokens and nothing else, so no page can use a visitor's own sign-in on them.
+    let from_anywhere =
+        Router::new().merge(super::graph::routes()).merge(super::api::routes::stream()).with_state(app.clone());
+    let own = Router::new()
         .merge(super::api::routes::routes())
         .merge(super::token::routes())
         .merge(super::pages::routes())
-        .with_state(app);
-    let routes = routes.merge(super::agent::routes(hosts)).layer(Extension(super::session::Proxied(behind_proxy)));
-    shell(routes, Arc::new(move || engine.now()))
+        .with_state(app)
+        .merge(super::agent::routes(hosts));
+    let from_anywhere = super::cors::from_anywhere(bounded(from_anywhere, now.clone()));
+    // The second one's fallback is kept, so a path that nothing has is no page's of another site.
+    let routes = from_anywhere.merge(bounded(own, now.clone()));
+    named(routes.layer(Extension(super::session::Proxied(behind_proxy))), now)
 }
 
 /// Where the moment in an error comes from.
@@ -74,10 +80,20 @@ pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// Wraps routes in what every request passes through.
 pub fn shell(routes: Router, now: Now) -> Router {
+    named(bounded(routes, now.clone()), now)
+}
+
+/// Bounds what a request may send and how long its answer may take, and gives every error its shape.
+fn bounded(routes: Router, now: Now) -> Router {
     routes
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| Problem::internal().into_response()))
-        .layer(from_fn_with_state(now, around))
+        .layer(from_fn_with_state(now, shaped))
+}
+
+/// Gives every request its ids and every answer its headers, and writes down what became of it. It is outermost.
+fn named(routes: Router, now: Now) -> Router {
+    routes.layer(from_fn_with_state(now, around))
 }
 
 /// The ids of this request; handlers find them among the request's extensions.
@@ -96,6 +112,18 @@ async fn around(State(now): State<Now>, mut request: Request, next: Next) -> Res
     let ids = ids(&request);
     request.extensions_mut().insert(ids.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if response.status().is_server_error() {
+        tracing::error!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request failed");
+    } else {
+        tracing::debug!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request answered");
+    }
+    headers(&mut response, &ids, now());
+    response
+}
+
+async fn shaped(State(now): State<Now>, Extension(ids): Extension<Ids>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     let mut response = if length.is_some_and(|n| n > BODY_MAX as u64) {
         Problem::too_large(BODY_MAX).into_response()
@@ -116,12 +144,6 @@ async fn around(State(now): State<Now>, mut request: Request, next: Next) -> Res
         }
         response = answer;
     }
-    if response.status().is_server_error() {
-        tracing::error!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request failed");
-    } else {
-        tracing::debug!(request_id = ids.request, %method, path, status = response.status().as_u16(), "request answered");
-    }
-    headers(&mut response, &ids, now());
     response
 }
 

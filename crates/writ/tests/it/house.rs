@@ -237,6 +237,21 @@ impl House {
         self.client(Some(self.tokens.sign(&claims).expect("a signed token")))
     }
 
+    /// What the browser of somebody who is signed in at a page sends as `Cookie`.
+    pub(crate) async fn cookie(&self, who: PrincipalId) -> String {
+        let opening = Opening {
+            principal: who,
+            door: Door::Page,
+            proved: Vec::new(),
+            scopes: Vec::new(),
+            audience: String::new(),
+            address: None,
+            agent: "stories".into(),
+        };
+        let (_, cookie) = self.sessions.open(opening, self.engine.now()).await.expect("a session");
+        format!("writ={}", cookie.expect("a page's session has one").value())
+    }
+
     /// A program that speaks for itself, with these application permissions. Nothing issues such tokens yet: this one is
     /// signed with the server's own key.
     pub(crate) async fn speaks_for_itself(&self, program: PrincipalId, roles: &[&str]) -> Client {

@@ -11,6 +11,7 @@ mod bodies;
 mod callers;
 mod cli;
 mod clients;
+mod cors;
 mod delta;
 mod directory;
 mod elevation;

@@ -20,7 +20,7 @@ use writ_core::command::{Caller, Command};
 use writ_core::ids::RequestId;
 use writ_core::refusal::{Refusal, What};
 
-/// All routes under `/writ/v1`.
+/// All routes under `/writ/v1` but the stream's.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/writ/v1/about", get(about))
@@ -41,7 +41,11 @@ pub fn routes() -> Router<App> {
         .route("/writ/v1/signout", post(people::sign_out))
         .route("/writ/v1/audit", get(audit::audit))
         .route("/writ/v1/log/checkpoint", get(log::checkpoint))
-        .route("/writ/v1/changes", get(changes::changes))
+}
+
+/// The stream of changes, which pages of other sites may read as they may Graph's routes.
+pub fn stream() -> Router<App> {
+    Router::new().route("/writ/v1/changes", get(changes::changes))
 }
 
 /// An answer, or what is wrong in Graph's shape.
