@@ -83,6 +83,8 @@ pub struct State {
     pub closed: OrdSet<(Time, RequestId)>,
     /// Requests about which something is unusual: lists of those are read by it, and activations do not pay for it.
     pub unusual: OrdSet<(Unusual, RequestId)>,
+    /// Requests for somebody else than who made them, by who made them: activations do not pay for this either.
+    pub for_others: OrdSet<(PrincipalId, RequestId)>,
     /// What time alone will make happen, soonest first.
     pub timers: OrdSet<(Time, Timer)>,
     /// When assignments made for later begin: nothing to decide then, but plans change.
@@ -317,6 +319,10 @@ impl StageState {
 }
 
 impl Request {
+    /// Who made it, if it is for somebody else.
+    pub fn for_other(&self) -> Option<PrincipalId> {
+        self.ask.by.filter(|by| *by != self.ask.subject)
+    }
     /// The stage that waits for a decision, if any.
     pub fn open_stage(&self) -> Option<usize> {
         (self.status == Status::PendingApproval).then(|| self.stages.iter().position(|s| !s.approved())).flatten()
@@ -398,6 +404,7 @@ impl State {
             open: OrdSet::new(),
             closed: OrdSet::new(),
             unusual: OrdSet::new(),
+            for_others: OrdSet::new(),
             timers: OrdSet::new(),
             starts: OrdSet::new(),
             hosts: OrdMap::new(),
@@ -464,6 +471,12 @@ impl State {
     pub fn open_of(&self, principal: PrincipalId) -> impl Iterator<Item = &Arc<Request>> {
         let first = (principal, RequestId::from_u128(0));
         self.open.range(first..).take_while(move |(p, _)| *p == principal).filter_map(|(_, r)| self.requests.get(r))
+    }
+
+    /// The requests that a principal made for others.
+    pub fn made_for_others(&self, by: PrincipalId) -> impl Iterator<Item = RequestId> + '_ {
+        let first = (by, RequestId::from_u128(0));
+        self.for_others.range(first..).take_while(move |(maker, _)| *maker == by).map(|(_, id)| *id)
     }
 
     /// The person behind a principal, if it is a user.

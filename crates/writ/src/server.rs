@@ -212,7 +212,7 @@ mod tests {
         let query = Query::parse(raw, &THING, Of::Many)?;
         let place = Place::of(key, PrincipalId::from_u128(1), URL, raw)?;
         let after = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
-        page(rows, &query, &Shape::by_id().sorted(), after.as_deref(), || Ok(&place), &Room::PLAIN)
+        page(rows, |_| true, &query, &Shape::by_id().sorted(), after.as_deref(), || Ok(&place), &Room::PLAIN)
     }
 
     #[tokio::test]

@@ -114,6 +114,7 @@ impl State {
             }
         }
         self.unusual.extend(unusual(&r));
+        self.for_others.extend(r.for_other().map(|by| (by, id)));
         self.requests.insert(id, Arc::new(r));
     }
 
@@ -131,6 +132,9 @@ impl State {
         }
         for at in unusual(r) {
             take(&mut self.unusual, &at);
+        }
+        if let Some(by) = r.for_other() {
+            take(&mut self.for_others, &(by, id));
         }
     }
 

@@ -19,7 +19,7 @@ const SALES: UnitId = UnitId::from_u128(0xf2);
 const FIRST: &[&str] = &["Ana", "ana", "Ann", "Ben", "Zoë", "de Boer", "O'Hara"];
 const LAST: &[&str] = &["Silva", "ANA", "de Boer", "(ext)", "Ng", "Zed-Ana"];
 
-fn built_in(name: &str) -> RoleId {
+pub(crate) fn built_in(name: &str) -> RoleId {
     role::built_in().iter().find(|r| r.name == name).expect("a built-in role").id
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn tries(house: &House, command: Command) -> bool {
     house.engine.submit(command, Caller::signed_in(fresh_id(), DANA, Via::Api, proof)).await.is_ok()
 }
 
-fn gives(sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>) -> Command {
+pub(crate) fn gives(sort: Sort, principal: PrincipalId, target: Target, start: Option<Time>) -> Command {
     let (reason, ticket) = (Some("lists".into()), TicketGiven::default());
     Command::Assign {
         sort,

@@ -2,12 +2,14 @@
 
 use crate::elevation::activation;
 use crate::house::*;
-use crate::lists::{id, ids, tries, walk};
+use crate::lists::{built_in, gives, id, ids, tries, walk};
 use serde_json::{Value as Json, json};
-use writ_core::command::Command;
+use writ_core::command::{Command, Sort};
 use writ_core::ids::PrincipalId;
+use writ_core::scope::{Scope, Target};
 
 const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
+const ELIGIBILITY_REQUESTS: &str = "/v1.0/roleManagement/directory/roleEligibilityScheduleRequests";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_looks_far_is_whole_and_a_very_large_group_is_read_page_by_page() {
@@ -125,4 +127,34 @@ async fn requests_that_ended_unusually_or_asked_for_something_rare_are_all_found
     // A request that is open is found as such, and no longer once it has ended.
     ana.send("POST", &format!("{REQUESTS}/{waits}/cancel"), String::new()).await.is(204);
     assert_eq!(dana.get(&format!("{REQUESTS}?$filter=status%20eq%20%27Canceled%27")).await.list().len(), 2);
+}
+
+#[tokio::test]
+async fn requests_that_somebody_made_are_all_found_whether_for_themselves_or_for_others() {
+    let house = House::new().await;
+    let (ana, dana) = (house.signed_in(ANA).await, house.signed_in(DANA).await);
+    let mine = |reply: &[Json]| -> Vec<String> {
+        let mut ids: Vec<String> = reply.iter().map(|r| r["id"].as_str().expect("an id").to_owned()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let by = |who: PrincipalId| move |r: &&Json| r["createdBy"]["user"]["id"] == json!(who);
+    ana.post(REQUESTS, activation("PT1H")).await.is(201);
+    let target = Target::role(built_in("Reports Reader"), Scope::Tenant);
+    for sort in [Sort::Eligibility, Sort::Assignment] {
+        for who in [BEN, DANA] {
+            assert!(tries(&house, gives(sort, who, target, None)).await);
+        }
+    }
+    let mut found = 0;
+    for path in [REQUESTS, ELIGIBILITY_REQUESTS] {
+        let all = dana.get(path).await.list().to_vec();
+        for (asker, who) in [(&ana, ANA), (&dana, DANA)] {
+            let wanted: Vec<Json> = all.iter().filter(by(who)).cloned().collect();
+            let made = asker.get(&format!("{path}/filterByCurrentUser(on='createdBy')")).await.list().to_vec();
+            assert_eq!(mine(&made), mine(&wanted), "{path}");
+            found += made.len();
+        }
+    }
+    assert!(found >= 5, "there are some of both: {found}");
 }

@@ -1,5 +1,5 @@
 //! The published state, held row by row against the shadow's: two folds of one log, by different hands.
-//! It reads the state's rows and, but for one, none of its indexes; those are what `holds` and `plan` answer by, which the laws ask.
+//! It reads the state's rows and, but for two, none of its indexes; those are what `holds` and `plan` answer by, which the laws ask.
 //!
 //! Always: what one of them has, the other has too.
 
@@ -98,12 +98,15 @@ fn requests(shadow: &Shadow, state: &State) {
         assert_eq!(asked.status.open(), open.contains(id), "whether {id} is open");
         assert_eq!(!asked.forgotten, state.requests.contains_key(id), "whether {id} is remembered");
     }
-    // Lists are read by this index and by nothing that a law asks.
+    // Lists are read by these indexes and by nothing that a law asks.
     let unusual = state.requests.values().flat_map(|r| {
         let both = [Unusual::ended(r.status), Unusual::asked(r.sort, r.ask.action)];
         both.into_iter().flatten().map(|what| (what, r.ask.request))
     });
     assert!(state.unusual.iter().copied().eq(unusual.collect::<BTreeSet<_>>()), "what is unusual about requests");
+    let for_others = state.requests.values().filter(|r| r.ask.by.is_some_and(|by| by != r.ask.subject));
+    let for_others: BTreeSet<_> = for_others.filter_map(|r| Some((r.ask.by?, r.ask.request))).collect();
+    assert!(state.for_others.iter().eq(&for_others), "who made requests for others");
 }
 
 fn hosts(shadow: &Shadow, state: &State) {

@@ -371,17 +371,41 @@ impl Ask {
         shape: &Shape,
         rows: impl Iterator<Item = R>,
     ) -> Result<Answer, Problem> {
+        self.paged(query, context, shape, self.reach.count(rows), |_| true)
+    }
+
+    /// The same of those rows that are shown at all: that is asked only of what the filter lets through. Rows that are
+    /// not shown count as looked at where they come from.
+    pub fn page_of_shown<R: Row>(
+        &self,
+        query: &Query,
+        context: &str,
+        shape: &Shape,
+        rows: impl Iterator<Item = R>,
+        shown: impl Fn(&R) -> bool,
+    ) -> Result<Answer, Problem> {
+        let rows = rows.take_while(|_| !self.reach.over());
+        self.paged(query, context, shape, rows, |row| shown(row) && self.reach.step())
+    }
+
+    fn paged<R: Row>(
+        &self,
+        query: &Query,
+        context: &str,
+        shape: &Shape,
+        rows: impl Iterator<Item = R>,
+        shown: impl Fn(&R) -> bool,
+    ) -> Result<Answer, Problem> {
         // Where no row can fit, none is looked at.
-        let rows = self.reach.count(rows.take(if query.never() { 0 } else { usize::MAX }));
+        let rows = rows.take(if query.never() { 0 } else { usize::MAX });
         if self.counting {
             if let Some(known) = shape.known(query) {
                 return Ok(Answer::Count(known as u64));
             }
-            let holds = |row: &R| query.filter.as_ref().is_none_or(|f| f.holds(row));
-            return Ok(Answer::Count(rows.filter(holds).count() as u64));
+            return Ok(Answer::Count(rows.filter(|row| query.lets(row) && shown(row)).count() as u64));
         }
         let after = self.resumed(query, shape)?;
-        let page = self.room(|room| page(rows, query, shape, after, || self.place(), room))?;
+        let page = self.room(|room| page(rows, shown, query, shape, after, || self.place(), room))?;
         let mut out = Vec::with_capacity(page.rows.len() + 512);
         out.extend_from_slice(b"{\"@odata.context\":");
         write_text(&self.context_url(context), &mut out);

@@ -59,9 +59,15 @@ async fn few(ask: &Ask, sort: Sort, query: &Query, seen: Seen) -> Option<Vec<Req
     if pending || seen.whose == Whose::Approver {
         return Some(state.open.iter().map(|(_, id)| *id).collect());
     }
+    let mut found = Vec::new();
     let subjects: Vec<PrincipalId> = match (seen.whose, ask.moment.me, pinned(query, "principalId")) {
         (Whose::Principal, Some(me), _) => vec![me],
         (_, _, Some(pinned)) => pinned,
+        // What somebody asked for themselves is among what was asked about them.
+        (Whose::CreatedBy, Some(me), None) if let Some(others) = made_for_others(state, me) => {
+            found = others;
+            vec![me]
+        }
         _ => match pinned(query, "targetScheduleId") {
             Some(schedules) => holders(ask, schedules).await?,
             None => return lately_made(state, query).or_else(|| unusual(state, sort, query)),
@@ -72,13 +78,17 @@ async fn few(ask: &Ask, sort: Sort, query: &Query, seen: Seen) -> Option<Vec<Req
     if !matches!(tokio::time::timeout(PATIENCE, history.wait_for(state.seq)).await, Ok(Ok(()))) {
         return None;
     }
-    let mut found = Vec::new();
     for subject in subjects {
         let Ok(Some(closed)) = history.requests_about(subject).await else { return None };
         found.extend(closed);
         found.extend(state.open_of(subject).map(|r| r.ask.request));
     }
     Some(found)
+}
+
+/// The requests that somebody made for others, if they are few.
+fn made_for_others(state: &State, me: PrincipalId) -> Option<Vec<RequestId>> {
+    held::few(state.made_for_others(me).map(Some))
 }
 
 /// The requests that were made as lately as the filter says, if they are few: those still open, and those closed since,

@@ -200,7 +200,7 @@ fn eligibilities(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     }
     let rows = rows.map(|held| EligibilityInstance { moment, held, seen_by });
     let shown = |row: &EligibilityInstance| usable(moment, row.held) && ask.sees_held(row.held.principal, view);
-    ask.page_of(&query, ELIGIBILITIES, &shape, rows.filter(|row| query.lets(row) && shown(row)))
+    ask.page_of_shown(&query, ELIGIBILITIES, &shape, rows, shown)
 }
 
 fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
@@ -223,7 +223,7 @@ fn assignments(ask: &Ask, whose: Whose, plain: bool) -> Result<Answer, Problem> 
     let Found { shape, rows } = held::assignments(ask, &query, Seen { whose, view }, "roleAssignmentScheduleId")?;
     let rows = rows.map(|held| AssignmentInstance { moment, held, seen_by, plain });
     let shown = |row: &AssignmentInstance| in_force(moment, row.held) && ask.sees_held(row.held.principal, view);
-    ask.page_of(&query, path, &shape, rows.filter(|row| query.lets(row) && shown(row)))
+    ask.page_of_shown(&query, path, &shape, rows, shown)
 }
 
 fn assignment(ask: &Ask, plain: bool) -> Result<Answer, Problem> {

@@ -20,7 +20,7 @@ const SORTED_MAX: usize = 2_000;
 pub fn list<'a>(ask: &'a Ask, entity: &'static Entity, context: &str, index: &'a NameIndex) -> Result<Answer, Problem> {
     let query = ask.query(entity)?;
     let by_name = By { property: "displayName", kind: Kind::Text, descending: false };
-    let shape = Shape::by_id().ordered(vec![by_name]).of_total(index.len());
+    let shape = Shape::by_id().ordered(vec![by_name, By::id()]).of_total(index.len());
     if let Some(few) = few(ask, &query, index) {
         let rows = few.into_iter().filter_map(|id| Object::principal(&ask.moment, id));
         return ask.page_of(&query, context, &shape, rows.filter(|row| std::ptr::eq(row.entity(), entity)));

@@ -209,7 +209,7 @@ impl Shape {
 
     /// Whether rows come in the order that the query wants.
     pub fn as_wanted(&self, query: &Query) -> bool {
-        self.sorted && (query.order.is_empty() || self.order == query.order)
+        self.sorted && (query.order.is_empty() || self.order == keys(query, self))
     }
 
     /// How many rows there are, if the query counts all of them and that is known.
@@ -247,11 +247,12 @@ impl<R> PartialEq for Kept<'_, R> {
 }
 impl<R> Eq for Kept<'_, R> {}
 
-/// Picks the page that the query asks for out of the rows: those after the row with the keys `after`. It holds no more
-/// rows than the page has and, where they have to be sorted, are left out before it; and asks for the place only when there
-/// is a next page.
+/// Picks the page that the query asks for out of the rows: those that are shown, after the row with the keys `after`.
+/// It holds no more rows than the page has and, where they have to be sorted, are left out before it; and asks for the
+/// place only when there is a next page.
 pub fn page<'p, R: Row>(
     rows: impl Iterator<Item = R>,
+    shown: impl Fn(&R) -> bool,
     query: &Query,
     shape: &Shape,
     after: Option<&[Json]>,
@@ -276,7 +277,7 @@ pub fn page<'p, R: Row>(
     let mut count = 0;
     let mut kept: BinaryHeap<Kept<'_, R>> = BinaryHeap::new();
     for row in rows {
-        if query.filter.as_ref().is_some_and(|f| !f.holds(&row)) {
+        if !query.lets(&row) || !shown(&row) {
             continue;
         }
         count += 1;
@@ -321,11 +322,16 @@ pub fn page<'p, R: Row>(
     Ok(Page { rows: out, count: query.count.then_some(count as u64), next })
 }
 
-/// The keys by which rows are sorted and pages resumed; the last one tells all rows apart.
+/// The keys by which rows are sorted and pages resumed, which tell all rows apart: after those that the query names comes
+/// the shape's own, because an id that Graph composes is dear to make for every row that another key does not tell.
 pub fn keys(query: &Query, shape: &Shape) -> Vec<By> {
-    let mut keys = if query.order.is_empty() { shape.order.clone() } else { query.order.clone() };
-    if keys.last().is_none_or(|k| k.property != "id") {
-        keys.push(By::id());
+    if query.order.is_empty() {
+        return shape.order.clone();
+    }
+    let mut keys = query.order.clone();
+    let apart = |by: &By| by.property == "id" || shape.order.last().is_some_and(|own| own.property == by.property);
+    if !keys.iter().any(apart) {
+        keys.extend(shape.order.last().cloned());
     }
     keys
 }
@@ -342,7 +348,7 @@ fn keys_of(row: &impl Row, keys: &[By]) -> Vec<Key> {
     keys.iter().map(|by| Key::of(&by.kind, &row.value(by.property))).collect()
 }
 
-/// Where a row stands beside one with these keys. Most rows are told by their first; the last, an id, is dear to make.
+/// Where a row stands beside one with these keys. Most rows are told by their first.
 fn placed(row: &impl Row, other: &[Key], keys: &[By]) -> Ordering {
     let mut each = keys.iter().zip(other).map(|(by, other)| {
         let ordering = Key::of(&by.kind, &row.value(by.property)).order(other);

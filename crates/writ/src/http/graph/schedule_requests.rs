@@ -289,7 +289,7 @@ async fn list(ask: &Ask, sort: Sort, whose: Result<Whose, Problem>) -> Written {
     let Found { shape, rows } = asked::requests(ask, sort, &query, Seen { whose, view }).await?;
     let rows = rows.filter(|r| r.sort == sort).map(|request| RequestRow { moment, request, rehearsed: false });
     let shown = |row: &RequestRow| mine(row.request) && ask.sees_request(row.request, view);
-    ask.page_of(&query, path, &shape, rows.filter(|row| query.lets(row) && shown(row)))
+    ask.page_of_shown(&query, path, &shape, rows, shown)
 }
 
 /// The request that the path names, if it is of this sort and may be seen: a live one, or one that was closed long ago.

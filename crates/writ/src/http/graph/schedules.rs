@@ -226,7 +226,7 @@ fn assignments(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
     let rows = rows.map(|held| AssignmentRow { moment, held, seen_by });
     let lasts = |row: &AssignmentRow| row.held.ends.is_none_or(|end| moment.now < end);
     let shown = |row: &AssignmentRow| lasts(row) && ask.sees_held(row.held.principal, view);
-    ask.page_of(&query, ASSIGNMENTS, &shape, rows.filter(|row| query.lets(row) && shown(row)))
+    ask.page_of_shown(&query, ASSIGNMENTS, &shape, rows, shown)
 }
 
 /// The only principal whose rows may be seen, if it is only one's own.

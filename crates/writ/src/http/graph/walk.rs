@@ -65,7 +65,7 @@ impl Reach {
 
     /// Counts one row; false when it may not be looked at any more.
     #[inline]
-    fn step(&self) -> bool {
+    pub fn step(&self) -> bool {
         let (left, each) = (self.left.load(Ordering::Relaxed), self.each.load(Ordering::Relaxed));
         if left < each || self.stop.load(Ordering::Relaxed) {
             self.over.store(true, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl Reach {
     }
 
     /// Whether rows were left out, so that whatever was made of the others is not the answer.
-    fn over(&self) -> bool {
+    pub fn over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
 

@@ -26,7 +26,7 @@ fn ask(of: &BTreeMap<String, i64>, raw: &str, shape: &Shape, who: u128, url: &st
     let place = Place::of(&key(), caller(who), url, raw)?;
     let at = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
     let after = at.as_deref().map(|at| fitting(at, &query, shape)).transpose()?;
-    page(rows(of).into_iter(), &query, shape, after, || Ok(&place), &Room::PLAIN)
+    page(rows(of).into_iter(), |_| true, &query, shape, after, || Ok(&place), &Room::PLAIN)
 }
 
 /// The rows of a page.
