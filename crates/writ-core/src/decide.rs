@@ -282,6 +282,7 @@ fn record(state: &State, command: &Command, cx: &Context, refusal: &Refusal) -> 
         Refusal::Climb { .. } => vec!["Climb".into()],
         Refusal::ClockInDoubt { .. } => vec!["ClockInDoubt".into()],
         Refusal::LastWayIn => vec!["LastWayIn".into()],
+        Refusal::TooYoung { .. } => vec!["ActiveDurationTooShort".into()],
         _ => return Vec::new(),
     };
     let Some(by) = cx.caller.principal.filter(|p| holds::enabled(state, *p)) else { return Vec::new() };

@@ -365,6 +365,7 @@ fn rule_word(rule: &str) -> &str {
         "Climb" => "their own role",
         "ClockInDoubt" => "the clock is in doubt",
         "LastWayIn" => "the last way in",
+        "ActiveDurationTooShort" => "too soon",
         other => other,
     }
 }

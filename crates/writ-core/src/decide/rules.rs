@@ -126,17 +126,17 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
         }
         RuleChange::Freshness { mfa_age_max } => {
             if *mfa_age_max < Span::from_seconds(10) || *mfa_age_max > Span::from_hours(24) {
-                return malformed("mfaAgeMax", "a proof of MFA may be between ten seconds and a day old");
+                return malformed("mfaMaximumAge", "a proof of MFA may be between ten seconds and a day old");
             }
         }
         RuleChange::Pending { pending_max } => {
             if *pending_max < Span::from_seconds(10) || *pending_max > Span::from_days(30) {
-                return malformed("pendingMax", "an ask may wait between ten seconds and 30 days");
+                return malformed("pendingDuration", "an ask may wait between ten seconds and 30 days");
             }
         }
         RuleChange::Ending(ending) => {
             if ending.grace > Span::from_minutes(15) {
-                return malformed("grace", "the grace at the end is fifteen minutes at most");
+                return malformed("endingGrace", "the grace at the end is fifteen minutes at most");
             }
         }
         RuleChange::Notification(n) => {

@@ -168,7 +168,11 @@ fn the_compatibility_switch_brings_entras_five_minutes_back() {
     s.by("dana", Command::ChangeSettings { name: None, span_min: None, age_min: Some(minutes(5)) }).expect("set");
     s.asks("ana", ROOT, minutes(60));
     let give_up = Command::Deactivate { principal: s.id("ana"), target: ROOT, reason: None };
+    let told = s.told().lines().count();
     assert!(matches!(s.by("ana", give_up.clone()), Err(Refusal::TooYoung { .. })));
+    // As in Entra, the attempt is on record.
+    let after = s.told();
+    assert_eq!(after.lines().nth(told), Some("08:00 ana was refused a change of Device Administrators for ana: too soon"));
     s.at("08:05");
     s.by("ana", give_up).expect("given up");
 }

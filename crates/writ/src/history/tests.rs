@@ -147,17 +147,17 @@ async fn an_activation_and_its_end_become_the_records_that_entra_writes() {
     history.wait_for(seq).await.unwrap();
     let records = history.audit(AuditQuery { after: Some(Place { seq: from, k: 99 }), ..all() }).await.unwrap();
     insta::assert_snapshot!(shown(&records), @r"
-    PIM | Add member to role requested (PIM activation) | Ana | disk full | Role Device Administrators, 
-    Core Directory | Add member to role | MS-PIM |  | User Ana, Role Device Administrators
-    PIM | Add member to role completed (PIM activation) | Ana | disk full | Role Device Administrators, 
-    Core Directory | Remove member from role | MS-PIM |  | User Ana, Role Device Administrators
-    PIM | Remove member from role (PIM activation expired) | Azure AD PIM | time is up | Role Device Administrators, 
-    PIM | Add member to role requested (PIM activation) | Ana | disk full | Role Device Administrators, 
-    Core Directory | Add member to role | MS-PIM |  | User Ana, Role Device Administrators
-    PIM | Add member to role completed (PIM activation) | Ana | disk full | Role Device Administrators, 
-    PIM | Remove member from role requested (PIM deactivate) | Ana |  | Role Device Administrators, 
-    Core Directory | Remove member from role | MS-PIM |  | User Ana, Role Device Administrators
-    PIM | Remove member from role completed (PIM deactivate) | Ana |  | Role Device Administrators,
+    PIM | Add member to role requested (PIM activation) | Ana | disk full | Role Azure AD Joined Device Local Administrator, 
+    Core Directory | Add member to role | MS-PIM |  | User Ana, Role Azure AD Joined Device Local Administrator
+    PIM | Add member to role completed (PIM activation) | Ana | disk full | Role Azure AD Joined Device Local Administrator, 
+    Core Directory | Remove member from role | MS-PIM |  | User Ana, Role Azure AD Joined Device Local Administrator
+    PIM | Remove member from role (PIM activation expired) | Azure AD PIM | time is up | Role Azure AD Joined Device Local Administrator, 
+    PIM | Add member to role requested (PIM activation) | Ana | disk full | Role Azure AD Joined Device Local Administrator, 
+    Core Directory | Add member to role | MS-PIM |  | User Ana, Role Azure AD Joined Device Local Administrator
+    PIM | Add member to role completed (PIM activation) | Ana | disk full | Role Azure AD Joined Device Local Administrator, 
+    PIM | Remove member from role requested (PIM deactivate) | Ana |  | Role Azure AD Joined Device Local Administrator, 
+    Core Directory | Remove member from role | MS-PIM |  | User Ana, Role Azure AD Joined Device Local Administrator
+    PIM | Remove member from role completed (PIM deactivate) | Ana |  | Role Azure AD Joined Device Local Administrator,
     ");
     let sorts: Vec<_> = records[0].targets.iter().map(|t| t.sort.as_str()).collect();
     assert_eq!(sorts, ["Role", "Request", "User", "Directory"], "readers of Entra's records count on this order");

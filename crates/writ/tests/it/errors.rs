@@ -117,6 +117,11 @@ async fn what_is_there_what_is_not_and_what_waits() {
         .await;
     let said = dana.post(ELIGIBILITIES, assigns("adminRemove")).await.refused();
     says(&said, "400 ActiveDurationTooShort", "The Active duration is too short. Miniumum Required is 5 minutes.");
+    // Entra's record of it was seen: this activity, and the code as its reason.
+    let refused = "/v1.0/auditLogs/directoryAudits?$filter=activityDisplayName eq 'Process role removal request'";
+    let records = dana.get(refused).await.list();
+    let told: Vec<_> = records.iter().map(|r| (&r["result"], &r["resultReason"])).collect();
+    assert_eq!(told, [(&json!("failure"), &json!("ActiveDurationTooShort"))]);
     house.clock.advance(Span::from_minutes(5));
     dana.post(ELIGIBILITIES, assigns("adminRemove")).await.is(201);
 }

@@ -5,7 +5,7 @@ use crate::callers::{body, house, method, path};
 use crate::house::{BEN, Client, DANA, House, Reply};
 use std::collections::BTreeSet;
 use writ::http::graph::dispatch::ALL;
-use writ::http::graph::permissions::needed;
+use writ::http::graph::permissions::{narrowed, needed};
 use writ::http::graph::route::Route;
 use writ_core::permission::{THINGS, permissions};
 
@@ -43,7 +43,8 @@ async fn a_route_without_its_permission_names_all_that_would_do_and_those_there_
         THINGS.iter().flat_map(|t| permissions(*t, writ_core::permission::Act::Read).delegated).copied().collect();
     for route in routes() {
         let (thing, act) = needed(route, "memberOf", false).expect("filtered");
-        let would = permissions(thing, act).delegated;
+        // The bodies sent here take nothing away.
+        let would = permissions(narrowed(thing, act, false, body(route.verb, route.path).as_bytes()), act).delegated;
         // Everything that is only for looking at something else.
         let others: Vec<&str> = every.iter().filter(|name| !would.contains(name)).copied().collect();
         for has in [&others[..], &[]] {
@@ -134,12 +135,22 @@ async fn a_permission_for_part_of_a_route_opens_that_part_only() {
             "directoryScopeId": "/", "justification": "part",
         })
     };
+    // It is named to whoever takes away, and to nobody else: it would not help them.
+    let none = with(&["User.Read"]).await;
+    for (action, named) in [("adminAssign", false), ("adminRemove", true), ("selfDeactivate", true)] {
+        let refused = none.post(requests, body(action)).await;
+        assert!(wanting(&refused) && refused.text.contains(".Remove.Directory") == named, "{action}: {}", refused.text);
+    }
     let takes = with(&["RoleAssignmentSchedule.Remove.Directory"]).await;
     let refused = takes.post(requests, body("adminAssign")).await;
     assert!(wanting(&refused) && !refused.text.contains(".Remove.Directory,"), "{}", refused.text);
     assert!(takes.post(requests, body("adminRemove")).await.refused().contains("RoleAssignmentDoesNotExist"));
 
     let user = format!("/v1.0/users/{}", crate::house::EVE);
+    for (change, named) in [("displayName", false), ("accountEnabled", true)] {
+        let refused = none.patch(&user, serde_json::json!({change: null})).await;
+        assert!(wanting(&refused) && refused.text.contains("EnableDisable") == named, "{change}: {}", refused.text);
+    }
     let switches = with(&["User.EnableDisableAccount.All", "User.Read.All"]).await;
     assert!(wanting(&switches.patch(&user, serde_json::json!({"displayName": "E"})).await));
     assert_eq!(switches.patch(&user, serde_json::json!({"accountEnabled": true})).await.status, 204);

@@ -369,7 +369,9 @@ async fn the_rules_that_graph_has_no_word_for_are_set_and_kept() {
         json!({"approvalsNeeded": [256]}),
         json!({"pendingDuration": "PT1H", "mfaMaximumAge": "soon"}),
     ] {
-        assert!(dana.patch(&path, bad.clone()).await.refused().starts_with("400 "), "{bad}");
+        let said = dana.patch(&path, bad.clone()).await.refused();
+        let names_it = bad.as_object().expect("an object").keys().any(|name| said.contains(name.as_str()));
+        assert!(said.starts_with("400 ") && (names_it || bad == json!({})), "{bad}: {said}");
     }
     let nine = dana.patch(&path, json!({"approvalsNeeded": [9]})).await.refused();
     assert!(nine.starts_with("400 Request_BadRequest: ") && nine.contains("could approve"), "{nine}");

@@ -28,9 +28,10 @@ impl Moment<'_> {
         }
     }
 
+    /// By the name that the lists of roles have, not by the one people know it by: records are searched for it.
     pub(super) fn role(&self, id: RoleId) -> Thing {
-        let state = if self.after.roles.contains_key(&id) { self.after } else { self.before };
-        thing(id.0, state.role_name(id), "Role")
+        let role = self.after.roles.get(&id).or_else(|| self.before.roles.get(&id));
+        thing(id.0, role.map_or_else(|| id.to_string(), |role| role.name.clone()), "Role")
     }
 
     pub(super) fn unit(&self, id: UnitId) -> Thing {

@@ -264,6 +264,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
     });
     let link = found.parameters.iter().find(|(name, _)| *name == "link").map_or("", |(_, link)| link);
     if let Some((thing, act)) = permissions::needed(found.route, link, own) {
+        let thing = permissions::narrowed(thing, act, kind == Kind::Relief, &body);
         permitted(&caller, thing, act).map_err(|refusal| Problem::from(&refusal))?;
     }
     properties::known(found.route, &body)?;

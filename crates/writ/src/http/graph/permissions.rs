@@ -35,6 +35,23 @@ pub fn needed(route: &Route, link: &str, own: bool) -> Option<(Thing, Act)> {
     })
 }
 
+/// What this body asks for at that route, where the route takes bodies that different permissions open: a permission for
+/// part of it is named only to those whom it would help. `takes` tells whether the body takes something away.
+pub fn narrowed(thing: Thing, act: Act, takes: bool, body: &[u8]) -> Thing {
+    match (thing, act) {
+        (Thing::EligibilityRequests, Act::Write) if !takes => Thing::Eligibilities,
+        (Thing::AssignmentRequests, Act::Write) if !takes => Thing::Assignments,
+        (Thing::Enabled, Act::Write) if renames(body) => Thing::Users,
+        _ => thing,
+    }
+}
+
+/// Whether a change of a user is about more than whether they may sign in.
+fn renames(body: &[u8]) -> bool {
+    let named = |name: &String| ["displayName", "userPrincipalName"].iter().any(|own| own.eq_ignore_ascii_case(name));
+    super::body::parse(body).is_ok_and(|body| body.as_object().is_some_and(|fields| fields.keys().any(named)))
+}
+
 /// What expanding this link of a resource of this type asks for beside the route: who is in what is not told to a token
 /// that may only see names. `own` tells whether the resource is the caller. Behind what may be anything in the directory
 /// it is what `directoryObjects` asks for, as the route told nothing of it.
