@@ -172,7 +172,10 @@ fn the_compatibility_switch_brings_entras_five_minutes_back() {
     assert!(matches!(s.by("ana", give_up.clone()), Err(Refusal::TooYoung { .. })));
     // As in Entra, the attempt is on record.
     let after = s.told();
-    assert_eq!(after.lines().nth(told), Some("08:00 ana was refused a change of Device Administrators for ana: too soon"));
+    assert_eq!(
+        after.lines().nth(told),
+        Some("08:00 ana was refused a change of Device Administrators for ana: too soon")
+    );
     s.at("08:05");
     s.by("ana", give_up).expect("given up");
 }

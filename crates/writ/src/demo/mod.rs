@@ -86,7 +86,8 @@ pub fn run(plan: Plan, terminal: &Terminal) -> Result<(), Stop> {
     let running = Running::begin(&state_dir, &setting.serving.url, &setting.data, &terminal.clock)?;
     let done = play(&plan, &mut setting, &mut stage, &runtime).map(|host| {
         if !plan.once {
-            if !plan.quiet {
+            // Without a file for scripts, only this says where the server listens.
+            if !plan.quiet || plan.env_file.is_none() {
                 look_around(&setting, host.is_some(), terminal);
             }
             runtime.block_on(hear.recv());
@@ -197,6 +198,8 @@ fn look_around(setting: &Setting, host: bool, terminal: &Terminal) {
     terminal.say(format!("  command   writ login ana --server {url}"));
     terminal.say("            then: writ status · writ explain \"Device Administrators\"");
     terminal.say("            as dana: writ audit · writ host list · writ roles");
+    let ca = setting.ca.as_deref().map(|ca| format!("--cacert {} ", ca.display())).unwrap_or_default();
+    terminal.say(format!("  Graph     curl {ca}-H \"Authorization: Bearer $(writ token)\" {url}/v1.0/me"));
     terminal.say(terminal.paint(Accent::Dim, "Ctrl-C ends the demo and removes the host."));
 }
 

@@ -93,7 +93,8 @@ fn approvals(needed: &[Json], rules: &Rules) -> Result<RuleChange, Problem> {
         ))
     };
     let numbers: Option<Vec<u8>> = needed.iter().map(|n| u8::try_from(n.as_u64()?).ok()).collect();
-    let fits = |numbers: &Vec<u8>| numbers.len() == approval.stages.len() && numbers.iter().all(|n| (1..=10).contains(n));
+    let fits =
+        |numbers: &Vec<u8>| numbers.len() == approval.stages.len() && numbers.iter().all(|n| (1..=10).contains(n));
     let numbers = numbers.filter(fits).ok_or_else(wrong)?;
     for (stage, needed) in approval.stages.iter_mut().zip(numbers) {
         stage.needed = needed;
