@@ -36,7 +36,8 @@ mod users;
 
 pub(crate) use activation::eligibility_for;
 pub use activation::scheduled;
-pub use approval::{approvers_of, may_decide, who_could_approve};
+pub use approval::{approvers_of, is_approver, may_decide, who_could_approve};
+pub(crate) use assignment::known_scope;
 pub use assignment::stopped_by_removal;
 pub use groups::protected;
 pub use identity::ADDRESSES_MAX;

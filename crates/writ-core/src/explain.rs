@@ -3,7 +3,7 @@
 //!
 //! Always: when every line that can be judged now is right, an ask with what the other lines name succeeds.
 
-use crate::decide::{eligibility_for, mfa_missing, who_could_approve};
+use crate::decide::{eligibility_for, known_scope, mfa_missing, who_could_approve};
 use crate::event::Action;
 use crate::holds;
 use crate::ids::*;
@@ -59,6 +59,10 @@ pub fn explain(state: &State, principal: PrincipalId, target: Target, mfa: Optio
         Some(p) if p.enabled => say(Mark::Met, "account", "enabled".into()),
         Some(_) => say(Mark::Unmet, "account", "disabled; an administrator can enable it".into()),
         None => say(Mark::Unmet, "account", "there is no such account".into()),
+    }
+    if known_scope(state, target).is_err() {
+        let none = format!("there is nothing at {}; look the place up and ask for it by its id", target.scope());
+        say(Mark::Unmet, "place", none);
     }
     match eligibility_for(state, principal, target, now) {
         Some(e) => {

@@ -3,7 +3,7 @@
 //!
 //! Always: people see what is about themselves and what they may approve; the rest needs a role.
 
-use crate::decide::{Context, may_decide};
+use crate::decide::{Context, is_approver, may_decide};
 use crate::holds;
 use crate::ids::*;
 use crate::permission::{Act, Thing, any_permitted};
@@ -105,7 +105,8 @@ pub fn may_see_request(state: &State, request: &Request, view: View, cx: &Contex
 }
 
 /// Whether a change, of this kind and about these ids, may be seen: changes of eligibilities, assignments, requests and
-/// rules only. One's own, one's groups', and those of requests that may be seen; rules change for everybody.
+/// rules only. One's own, one's groups', and those of requests that may be seen; how a request goes on is told to all who
+/// are asked to decide it, whoever of them did. Rules change for everybody.
 pub fn may_see_change(state: &State, kind: &str, about: &[Uuid], view: View, cx: &Context) -> bool {
     let grants = ["eligibility_", "assignment_", "activation_", "approval_asked", "request_", "grant"];
     if matches!(kind, "rules_changed" | "role_defined" | "role_changed" | "role_deleted") {
@@ -117,9 +118,11 @@ pub fn may_see_change(state: &State, kind: &str, about: &[Uuid], view: View, cx:
     if view == View::All {
         return true;
     }
+    let follows = |r: &Request| {
+        may_see_request(state, r, view, cx) || matches!(view, View::Own(own) if is_approver(state, r, own, cx.now))
+    };
     about.iter().any(|id| {
-        may_see_held(state, PrincipalId(*id), view)
-            || state.requests.get(&RequestId(*id)).is_some_and(|r| may_see_request(state, r, view, cx))
+        may_see_held(state, PrincipalId(*id), view) || state.requests.get(&RequestId(*id)).is_some_and(|r| follows(r))
     })
 }
 

@@ -129,6 +129,13 @@ pub fn may_decide(state: &State, request: &Request, principal: PrincipalId, now:
     open_question(request).is_some_and(|(named, needed, not)| is_able(state, principal, named, needed, &not, now))
 }
 
+/// Whether this principal is among those who decide this request, at whatever stage and whether or not it is open still.
+pub fn is_approver(state: &State, request: &Request, principal: PrincipalId, now: Time) -> bool {
+    let not = parties(request);
+    let asked = |s: &StageState| is_able(state, principal, &s.stage.approvers, usize::from(s.stage.needed), &not, now);
+    request.stages.iter().any(asked)
+}
+
 pub(super) fn decide_request(
     state: &State,
     cx: &Context,
@@ -156,11 +163,8 @@ pub(super) fn decide_request(
         return Err(Refusal::OwnRequest { how });
     }
     // Whoever was not among the approvers learns nothing about where the request stands.
-    let named = |s: &StageState| {
-        able(state, &s.stage.approvers, usize::from(s.stage.needed), &parties(r), cx.now).contains(&by)
-    };
     let before = deciders(r).any(|d| state.same_person(d, by));
-    if !before && !r.stages.iter().any(named) && !may_decide(state, r, by, cx.now) {
+    if !before && !is_approver(state, r, by, cx.now) && !may_decide(state, r, by, cx.now) {
         return Err(Refusal::NotApprover { approvers: Vec::new() });
     }
     let decided_by = |r: &Request| r.stages.iter().flat_map(|s| &s.decided).last().map(|v| state.name_of(v.by));

@@ -350,7 +350,7 @@ pub(super) fn known_role(state: &State, target: Target) -> Result<&crate::role::
     state.roles.get(&id).map(|r| &**r).ok_or_else(|| Refusal::NoSuch { what: What::Role, id: id.to_string() })
 }
 
-pub(super) fn known_scope(state: &State, target: Target) -> Result<(), Refusal> {
+pub(crate) fn known_scope(state: &State, target: Target) -> Result<(), Refusal> {
     let known = match target.scope() {
         Scope::Tenant => true,
         Scope::Unit(id) => state.units.contains_key(&id),

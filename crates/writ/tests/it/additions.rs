@@ -2,7 +2,7 @@
 //! changes. All of it opt-in, at paths that Graph does not have.
 
 use crate::elevation::activation;
-use crate::house::{ANA, BEN, CARLA, Client, DANA, EVE, House, ROOT, SCOPES};
+use crate::house::{ANA, BEN, CARLA, Client, DANA, EVE, House, ROOT, SCOPES, SECURITY};
 use axum::body::{Body, HttpBody};
 use serde_json::{Value as Json, json};
 use std::future::poll_fn;
@@ -16,6 +16,7 @@ const EXPLAIN: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequ
 const TOGETHER: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests/writ.together";
 /// Reports Reader and Message Center Reader: roles with everyday rules.
 const REPORTS_READER: &str = "4a5d8f65-41da-4de4-8968-e035b65339cf";
+const GLOBAL_READER: &str = "f2ef992c-3afb-46b9-b7cf-a126ee74c451";
 const MESSAGE_READER: &str = "790c1fb9-7f7d-4f88-86a1-ef1f95c05c1b";
 
 fn rule<'a>(told: &'a Json, name: &str) -> &'a Json {
@@ -53,6 +54,13 @@ async fn an_explanation_goes_rule_by_rule_and_leaves_no_trace() {
     assert!(ana.post(EXPLAIN, about).await.refused().starts_with("403 Authorization_RequestDenied: "));
     let narrow = house.signed_in_with(ANA, &["User.Read"], true).await;
     assert!(narrow.post(EXPLAIN, bare).await.refused().starts_with("403 UnknownError: "));
+    // Where nothing is, nothing can be activated, although the eligibility is for everywhere.
+    for nowhere in
+        ["/administrativeUnits/00000000-0000-0000-0000-00000000dead", "/00000000-0000-0000-0000-00000000dead"]
+    {
+        let told = ana.post(EXPLAIN, json!({"roleDefinitionId": ROOT, "directoryScopeId": nowhere})).await.is(200);
+        assert_eq!((&told["can"], &rule(&told, "place")["mark"]), (&json!(false), &json!("unmet")), "{told}");
+    }
     let misspelt = json!({"roleDefinitionId": ROOT, "scope": "/"});
     assert!(ana.post(EXPLAIN, misspelt).await.refused().contains("'scope' does not exist on type"));
     assert!(house.engine.head() == head && house.rights() == before);
@@ -257,6 +265,31 @@ async fn everybody_is_told_of_what_they_may_see_and_of_nothing_else() {
     // Somebody who lost the stream goes on where they were.
     let mut again = Reader::open(&ana, Some(&asked.id)).await;
     assert_eq!(again.events(2).await, ["request_approved", "activation_began"]);
+}
+
+#[tokio::test]
+async fn who_may_no_longer_see_a_request_hears_no_more_of_it() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    // Eve reads everybody's roles for a while, and Carla is among the approvers.
+    let reader = json!({"principalId": EVE, "roleDefinitionId": GLOBAL_READER, "directoryScopeId": "/"});
+    let plain = "/v1.0/roleManagement/directory/roleAssignments";
+    let held = dana.post(plain, reader).await.is(201)["id"].as_str().expect("an id").to_owned();
+    let (ana, ben) = (house.signed_in(ANA).await, house.signed_in(BEN).await);
+    let mut of_eve = Reader::open(&house.signed_in(EVE).await, None).await;
+    let mut of_carla = Reader::open(&house.signed_in(CARLA).await, None).await;
+    let id = ana.post(REQUESTS, activation("PT1H")).await.is(201)["id"].as_str().expect("an id").to_owned();
+    assert_eq!(of_eve.events(1).await, ["approval_asked"]);
+    let asked = of_carla.next().await.expect("an event");
+    dana.delete(&format!("{plain}/{held}")).await.is(204);
+    dana.delete(&format!("/v1.0/groups/{SECURITY}/members/{CARLA}/$ref")).await.is(204);
+    approve(&ben, &id).await;
+    assert_eq!(of_eve.events(1).await, ["assignment_ended"], "what she held herself is hers to know");
+    assert!(of_eve.next().await.is_none(), "and Ana's request is not");
+    assert!(of_carla.next().await.is_none(), "nor Carla's, who is no approver any more");
+    // Whoever still is hears of the end too, also after the stream was lost in between.
+    let mut of_ben = Reader::open(&ben, Some(&asked.id)).await;
+    assert_eq!(of_ben.events(2).await, ["request_approved", "activation_began"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 //!
 //! Known attacks and the defence: a reader that does not read (a small buffer, and the stream ends when it stays full);
 //! many streams (so many per caller, so many in all); a stream that outlives its token (the token is looked at again
-//! before anything is sent, and the stream ends with it).
+//! before anything is sent, and the stream ends with it); a stream that outlives the role that opened it (what may be seen
+//! is judged at each change, as of then).
 //!
 //! Always: events come in the log's order, each once; `Last-Event-ID` goes on after the last one that was seen.
 
@@ -19,7 +20,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use writ_core::command::Caller;
-use writ_core::ids::{PrincipalId, RequestId, Seq, Uuid};
+use writ_core::ids::{PrincipalId, Seq, Uuid};
 use writ_core::may::{Query, may, may_see_change};
 
 /// How many streams one caller may have open.
@@ -42,8 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BUFFER: usize = 16;
 /// How many entries are looked at in one go.
 const STEP: u32 = 200;
-/// How many requests a stream remembers having told of.
-const TOLD_MAX: usize = 1000;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -111,7 +110,7 @@ pub(super) async fn changes(State(app): State<App>, request: Request) -> Result<
     let open = app.streams.open(me).ok_or_else(|| Problem::throttled(30))?;
     let token = bearer(&parts.headers).unwrap_or_default().to_owned();
     let (pieces, read) = mpsc::channel(BUFFER);
-    let stream = Stream { app, token, origin: origin(&parts), me, pieces, told: BTreeSet::new(), after, _open: open };
+    let stream = Stream { app, token, origin: origin(&parts), me, pieces, after, _open: open };
     tokio::spawn(stream.run());
     let kind = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
@@ -127,8 +126,6 @@ struct Stream {
     origin: Origin,
     me: PrincipalId,
     pieces: mpsc::Sender<Bytes>,
-    /// Requests that were told of: how they go on is told too, even when nothing of them waits for the reader any more.
-    told: BTreeSet<RequestId>,
     after: Seq,
     _open: Open,
 }
@@ -202,17 +199,12 @@ impl Stream {
         Ok(())
     }
 
-    fn sees(&mut self, change: &Change, caller: &Caller) -> Result<bool, Over> {
+    /// Whether the reader may know of a change, as things are now: whoever has lost a role hears no more of what it showed.
+    fn sees(&self, change: &Change, caller: &Caller) -> Result<bool, Over> {
         let state = self.app.engine.state();
         let context = self.app.engine.context(caller);
         let view = may(&state, Query::Grants, &context).map_err(|_| Over)?;
-        let requests = || change.about.iter().map(|id| RequestId(*id));
-        let sees = may_see_change(&state, &change.kind, &change.about, view, &context)
-            || requests().any(|id| self.told.contains(&id));
-        if sees && self.told.len() < TOLD_MAX {
-            self.told.extend(requests().filter(|id| state.requests.contains_key(id)));
-        }
-        Ok(sees)
+        Ok(may_see_change(&state, &change.kind, &change.about, view, &context))
     }
 
     async fn tell(&self, change: &Change) -> Result<(), Over> {
