@@ -118,3 +118,16 @@ async fn every_directory_role_is_active_from_the_start() {
     let unknown = json!({"roleTemplateId": TENANT});
     assert!(dana.post("/v1.0/directoryRoles", unknown).await.refused().starts_with("404 "));
 }
+
+#[tokio::test]
+async fn somebody_who_is_disabled_can_be_given_a_role_in_a_unit_and_that_is_answered() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    dana.patch(&format!("/v1.0/users/{EVE}"), json!({"accountEnabled": false})).await.is(204);
+    let members = format!("/v1.0/directory/administrativeUnits/{FINANCE}/scopedRoleMembers");
+    let made = dana.post(&members, json!({"roleId": ROOT, "roleMemberInfo": {"id": EVE}})).await.is(201);
+    assert_eq!((&made["roleId"], &made["roleMemberInfo"]["id"]), (&json!(ROOT), &json!(EVE)));
+    assert!(dana.get(&members).await.list().is_empty(), "it is not in force while the account is disabled");
+    dana.patch(&format!("/v1.0/users/{EVE}"), json!({"accountEnabled": true})).await.is(204);
+    assert_eq!(dana.get(&members).await.list()[0]["id"], made["id"]);
+}

@@ -454,3 +454,22 @@ async fn changes_of_one_rule_at_once_all_stand() {
     let setting = &named(&now, "Approval_EndUser_Assignment")["setting"];
     assert_eq!(said.map(|name| setting[name].as_bool()), [Some(false), Some(true), Some(true)], "{setting}");
 }
+
+#[tokio::test]
+async fn a_policy_is_not_changed_when_its_answer_cannot_be_given_as_asked() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let head = house.engine.head();
+    let rule = json!({
+        "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyExpirationRule",
+        "id": "Expiration_EndUser_Assignment", "maximumDuration": "PT1H",
+    });
+    for query in ["$select=nothing", "$expand=principal", "$bogus=1"] {
+        let path = format!("{POLICIES}/{}?{query}", policy(READER));
+        let said = dana.patch(&path, json!({"rules": [rule]})).await.refused();
+        assert!(said.starts_with("400 "), "{said}");
+    }
+    assert_eq!(house.engine.head(), head, "what is refused is not done");
+    let path = format!("{POLICIES}/{}?$select=id", policy(READER));
+    assert_eq!(dana.patch(&path, json!({"rules": [rule]})).await.is(200)["id"], policy(READER));
+}

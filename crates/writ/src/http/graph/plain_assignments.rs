@@ -4,11 +4,11 @@
 use super::ask::{Answer, Ask, Route, Written};
 use super::directory_roles;
 use super::instances::{self, ASSIGNMENT};
-use super::scoped_members::{self, MEMBERSHIP};
+use super::scoped_members::{self, MEMBERSHIP, unit};
 use crate::http::problem::Problem;
 use crate::http::refused::Part;
 use writ_core::command::Command;
-use writ_core::ids::{AssignmentId, PrincipalId, RoleId, UnitId};
+use writ_core::ids::{AssignmentId, PrincipalId, RoleId};
 use writ_core::may::Query;
 use writ_core::scope::{Scope, Target};
 
@@ -90,12 +90,6 @@ async fn activate_template(ask: &Ask) -> Written {
     ))
 }
 
-/// The unit that the path names.
-fn unit(ask: &Ask) -> Result<UnitId, Problem> {
-    let unit: UnitId = ask.id_at("id")?;
-    if ask.moment.state.units.contains_key(&unit) { Ok(unit) } else { Err(ask.missing("id")) }
-}
-
 async fn add_scoped(ask: &Ask) -> Written {
     let unit = unit(ask)?;
     let body = ask.body()?;
@@ -108,8 +102,8 @@ async fn add_scoped(ask: &Ask) -> Written {
     let (moment, answer) = ask.submit_as(Command::AssignPlainly { principal, target }, Part::Directory).await?;
     let writ_core::decide::Answer::Made(id) = answer else { return Err(Problem::internal()) };
     let held = moment.state.assignments.get(&AssignmentId(id)).ok_or_else(Problem::internal)?;
-    let row = scoped_members::of(&moment, held).ok_or_else(Problem::internal)?;
-    ask.created(&MEMBERSHIP, "scopedRoleMemberships/$entity", Some(&row))
+    let row = scoped_members::made(&moment, held);
+    ask.created(&MEMBERSHIP, "scopedRoleMemberships/$entity", row.as_ref())
 }
 
 /// Takes it away, standing or activated, if the caller may see it.

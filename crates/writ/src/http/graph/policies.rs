@@ -269,6 +269,8 @@ async fn update_rule(ask: &Ask) -> Written {
 }
 
 async fn update(ask: &Ask) -> Written {
+    // The answer shows the policy: what cannot be shown as asked is refused before anything is changed.
+    ask.parsed(&POLICY, Of::One)?;
     let body = ask.body()?;
     let (role, kind) = {
         let policy = named(ask, ask.at("id"))?;

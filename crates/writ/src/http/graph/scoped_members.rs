@@ -55,13 +55,18 @@ impl Row for Membership<'_> {
     }
 }
 
+/// The assignment as such a membership, whether or not it is in force.
+pub fn made<'a>(moment: &'a Moment, held: &'a Assignment) -> Option<Membership<'a>> {
+    let Scope::Unit(unit) = held.target.scope() else { return None };
+    Some(Membership { moment, held, unit })
+}
+
 /// The assignment as such a membership, if it is one now and the looker may see it.
 pub fn of<'a>(moment: &'a Moment, held: &'a Assignment) -> Option<Membership<'a>> {
-    let Scope::Unit(unit) = held.target.scope() else { return None };
     let state = &moment.state;
     let role = state.roles.get(&held.target.role_id()).is_some_and(|r| r.enabled);
     let in_force = held.in_window(moment.now) && holds::enabled(state, held.principal) && role;
-    (in_force && moment.sees_roles_of(held.principal)).then_some(Membership { moment, held, unit })
+    made(moment, held).filter(|_| in_force && moment.sees_roles_of(held.principal))
 }
 
 /// What is offered.
@@ -83,7 +88,8 @@ fn all(moment: &Moment) -> impl Iterator<Item = Membership<'_>> {
     moment.state.assignments.values().filter_map(|a| of(moment, a))
 }
 
-fn unit(ask: &Ask) -> Result<UnitId, Problem> {
+/// The unit that the path names.
+pub fn unit(ask: &Ask) -> Result<UnitId, Problem> {
     let unit: UnitId = ask.id_at("id")?;
     if ask.moment.state.units.contains_key(&unit) { Ok(unit) } else { Err(ask.missing("id")) }
 }
