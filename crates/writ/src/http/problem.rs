@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Extensions, StatusCode};
 use serde_json::json;
 use writ_core::time::Time;
@@ -20,6 +20,7 @@ pub struct Problem {
     wrapped: bool,
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
+    allow: Vec<&'static str>,
 }
 
 /// The ids of one request, as both sides write them in their logs.
@@ -31,6 +32,17 @@ pub struct Ids {
     pub client: String,
 }
 
+impl Ids {
+    /// Of a request that begins, under its caller's own name for it if there is one.
+    pub fn fresh(client: Option<&str>) -> Self {
+        let mut random = [0u8; 16];
+        // Without randomness the id is all zero: worse to search for, never a reason to fail.
+        let _ = getrandom::fill(&mut random);
+        let request = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+        Self { client: client.unwrap_or(&request).to_owned(), request }
+    }
+}
+
 /// The header in which the server names the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The header in which the caller names the request, and gets its name back.
@@ -39,7 +51,15 @@ pub const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-reques
 impl Problem {
     /// A problem with one of Graph's codes.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), wrapped: false, retry_after: None, challenge: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            wrapped: false,
+            retry_after: None,
+            challenge: None,
+            allow: Vec::new(),
+        }
     }
 
     /// 400 `BadRequest`: the request cannot be read as it stands.
@@ -160,6 +180,13 @@ impl Problem {
         self
     }
 
+    /// The same problem with the methods that are offered, in `Allow` (RFC 9110, section 15.5.6).
+    #[must_use]
+    pub fn allowing(mut self, methods: Vec<&'static str>) -> Self {
+        self.allow = methods;
+        self
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -203,6 +230,11 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Ok(allow) = HeaderValue::from_str(&self.allow.join(", "))
+            && !self.allow.is_empty()
+        {
+            headers.insert(ALLOW, allow);
         }
         if let Some(challenge) = self.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

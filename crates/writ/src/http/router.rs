@@ -7,7 +7,7 @@
 
 use super::api::changes::Streams;
 use super::graph::page::PageKey;
-use super::graph::throttle::Throttle;
+use super::graph::throttle::{Charge, Cost, Kind, Limits, Throttle};
 use super::graph::walk::Walks;
 use super::problem::{CLIENT_REQUEST_ID, Ids, Problem, REQUEST_ID, left_in};
 use crate::connectors::hosts::Hosts;
@@ -22,6 +22,8 @@ use axum::{Extension, Router};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
+use writ_core::command::Caller;
+use writ_core::ids::PrincipalId;
 use writ_core::time::Time;
 
 /// The largest request body, in bytes.
@@ -48,12 +50,23 @@ pub struct App {
     pub tls: bool,
     /// Whether a proxy in front says where requests come from. Without one, nobody is believed who says so.
     pub behind_proxy: bool,
-    /// How much one caller may ask of Graph's routes.
+    /// How much one caller may ask, of Graph's routes and Writ's own.
     pub throttle: Arc<Throttle>,
     /// Streams of changes that are open.
     pub streams: Arc<Streams>,
     /// Lists that are looked through row by row.
     pub walks: Arc<Walks>,
+}
+
+impl App {
+    /// Charges a request to its caller.
+    pub fn charge(&self, caller: &Caller, kind: Kind, cost: Cost) -> Charge {
+        let state = self.engine.state();
+        let me = caller.principal.unwrap_or(PrincipalId::from_u128(0));
+        let emergency = state.principals.get(&me).is_some_and(|p| p.emergency());
+        let limits = Limits::graph(state.principals.len());
+        self.throttle.charge(me, kind, cost, limits, emergency, self.engine.now())
+    }
 }
 
 /// All routes, in what every request passes through.
@@ -98,14 +111,9 @@ fn named(routes: Router, now: Now) -> Router {
 
 /// The ids of this request; handlers find them among the request's extensions.
 fn ids(request: &Request) -> Ids {
-    let mut random = [0u8; 16];
-    // Without randomness the id is all zero: worse to search for, never a reason to fail.
-    let _ = getrandom::fill(&mut random);
-    let id = uuid::Builder::from_random_bytes(random).into_uuid();
     let usable = |v: &&str| (1..=64).contains(&v.len()) && v.bytes().all(|c| c.is_ascii_graphic());
-    let own = request.headers().get(&CLIENT_REQUEST_ID).and_then(|v| v.to_str().ok()).filter(usable);
-    let request = id.to_string();
-    Ids { client: own.map_or_else(|| request.clone(), str::to_owned), request }
+    let own = request.headers().get(&CLIENT_REQUEST_ID).and_then(|v| v.to_str().ok());
+    Ids::fresh(own.filter(usable))
 }
 
 async fn around(State(now): State<Now>, mut request: Request, next: Next) -> Response {

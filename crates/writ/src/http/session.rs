@@ -4,11 +4,13 @@
 //! Always: the session behind a token or cookie is looked up every time; a cookie opens pages and never the API, so no
 //! other site can make a browser call the API for somebody.
 
+use super::graph::throttle::{Cost, Kind};
 use super::problem::Problem;
 use super::router::App;
 use crate::identity::session::Session;
 use crate::identity::{Denied, Identity, Origin};
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use axum::http::Method;
 use axum::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN, USER_AGENT};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -29,13 +31,28 @@ impl FromRef<App> for Identity {
     }
 }
 
+/// Whoever takes a caller charges them one unit, and one change unless they only look.
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or_else(|| Problem::unauthenticated("Access token is empty."))?;
-        app.identity.caller(token, &origin(parts)).await.map_err(|denied| problem(&denied))
+        let caller = known(parts, app).await?;
+        let kind = match parts.method {
+            Method::GET | Method::HEAD => Kind::Read,
+            Method::DELETE => Kind::Relief,
+            _ => Kind::Write,
+        };
+        match app.charge(&caller, kind, Cost { units: 1, changes: 1 }).wait {
+            Some((seconds, _)) => Err(Problem::throttled(seconds)),
+            None => Ok(caller),
+        }
     }
+}
+
+/// The caller by their token, not charged for what they ask: for whoever charges it in another way, or not at all.
+pub(super) async fn known(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+    let token = bearer(&parts.headers).ok_or_else(|| Problem::unauthenticated("Access token is empty."))?;
+    app.identity.caller(token, &origin(parts)).await.map_err(|denied| problem(&denied))
 }
 
 /// The token in `Authorization: Bearer …`, if there is exactly one.

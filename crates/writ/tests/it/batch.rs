@@ -198,3 +198,24 @@ async fn a_body_is_json_or_a_text_of_it_and_headers_mean_what_they_mean_alone() 
         json!({"id": "1", "method": "GET", "url": "/me", "headers": {"Authorization": "Bearer x", "Host": "y"}});
     assert_eq!(alone(&eve, as_dana).await["body"]["id"], EVE.to_string());
 }
+
+#[tokio::test]
+async fn each_request_of_a_batch_has_an_id_of_its_own_and_the_name_the_caller_gave_the_batch() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let get = |id: &str, url: &str| json!({"id": id, "method": "GET", "url": url});
+    let batch = json!({"requests": [get("1", "/nothing"), get("2", "/users/nobody"), get("3", "/$batch"), get("4", "http://elsewhere/me")]});
+    let reply = dana.send_with(&[("client-request-id", "my-name")], "POST", "/v1.0/$batch", batch.to_string()).await;
+    let whole = reply.headers["request-id"].to_str().expect("ASCII").to_owned();
+    let told = reply.is(200);
+    let mut ids = vec![whole];
+    for response in told["responses"].as_array().expect("responses") {
+        let inner = &response["body"]["error"]["innerError"];
+        assert_eq!(inner["client-request-id"], "my-name", "{response}");
+        ids.push(inner["request-id"].as_str().expect("an id").to_owned());
+    }
+    assert!(ids.iter().all(|id| id.parse::<uuid::Uuid>().is_ok()), "{ids:?}");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 5, "{told}");
+}

@@ -201,6 +201,37 @@ async fn a_new_user_is_what_was_asked_and_what_is_not_kept_is_said() {
     let password = json!({"passwordProfile": {"password": "x"}});
     let refused = dana.patch("/v1.0/users/gina@northwind.example", password).await.refused();
     assert!(refused.contains("writ user code"), "{refused}");
+    let managed = json!({
+        "displayName": "Hal", "userPrincipalName": "hal@northwind.example",
+        "manager@odata.bind": format!("https://graph.microsoft.com/v1.0/users/{ANA}"),
+    });
+    let made = dana.post("/v1.0/users", managed).await.is(201);
+    assert_eq!(made["@writ.notice"], "Not kept: manager@odata.bind.");
+}
+
+#[tokio::test]
+async fn a_change_of_nothing_that_is_kept_is_refused_and_names_what_is() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let head = house.engine.head();
+    for (path, body, says) in [
+        (format!("users/{EVE}"), json!({"jobTitle": "Clerk"}), "'jobTitle' is not kept here"),
+        (format!("users/{EVE}"), json!({"manager@odata.bind": "x", "city": "Oslo"}), "'city, manager@odata.bind'"),
+        (format!("groups/{SECURITY}"), json!({"visibility": "Private"}), "displayName, description"),
+        (format!("directory/administrativeUnits/{FINANCE}"), json!({"visibility": "Public"}), "'visibility'"),
+    ] {
+        let said = dana.patch(&format!("/v1.0/{path}"), body).await.refused();
+        assert!(said.starts_with("400 Request_BadRequest: ") && said.contains(says), "{path}: {said}");
+    }
+    assert_eq!(house.engine.head(), head);
+    // Beside something that is kept it is left out, and so is an annotation; what is null asks for nothing.
+    for body in [
+        json!({"displayName": "Eve S", "jobTitle": "Clerk"}),
+        json!({"@odata.type": "#microsoft.graph.user", "jobTitle": null}),
+        json!({}),
+    ] {
+        dana.patch(&format!("/v1.0/users/{EVE}"), body).await.is(204);
+    }
 }
 
 #[tokio::test]

@@ -395,3 +395,28 @@ async fn an_activation_of_a_role_that_is_active_already_exists() {
 
 // Never answered: `ResourceIsLocked` (nothing here is locked), `AadPremiumLicenseRequired` (there are no licences), and
 // the codes that only other programs' tables have. 429 is in `throttling.rs`; 500 in the router's own tests.
+
+#[tokio::test]
+async fn a_method_that_is_not_offered_is_told_with_those_that_are() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let manager = format!("/v1.0/users/{EVE}/manager/$ref");
+    for (method, path, allowed) in [
+        ("PUT", manager.as_str(), "GET"),
+        ("POST", &manager, "GET"),
+        ("DELETE", &manager, "GET"),
+        ("PUT", "/v1.0/users", "GET, POST"),
+        ("HEAD", "/v1.0/me", "GET"),
+        ("OPTIONS", &format!("/v1.0/groups/{SECURITY}"), "GET, PATCH, DELETE"),
+        ("GET", "/v1.0/$batch", "POST"),
+    ] {
+        let reply = dana.send(method, path, "{}").await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.headers["allow"]),
+            (405, &allowed.parse().expect("a header")),
+            "{path}"
+        );
+    }
+    dana.get(&manager).await.is(404);
+    assert!(dana.send("PUT", "/v1.0/nothing/$ref", "{}").await.refused().contains("segment 'nothing'"));
+}

@@ -96,3 +96,24 @@ async fn in_a_batch_each_request_is_charged_and_told_by_itself() {
     assert_eq!(told(3)["body"]["error"]["code"], "TooManyRequests");
     assert_eq!(told(0)["headers"]["x-ms-resource-unit"], "1");
 }
+
+#[tokio::test]
+async fn writs_own_routes_spend_the_same_budget_and_emergency_accounts_do_not_wait_there_either() {
+    let house = House::new().await;
+    let (eve, dana) = (house.signed_in(EVE).await, house.signed_in(DANA).await);
+    let (_, told) = spray(&eve).await;
+    assert_eq!(told.status, 429);
+    let search = "/writ/v1/names?kind=principal&typed=a";
+    let reply = eve.get(search).await;
+    assert_eq!(header(&reply, "retry-after"), "1");
+    assert!(reply.refused().starts_with("429 TooManyRequests: "));
+    assert!(eve.post("/writ/v1/explain", json!({"role": ROOT})).await.refused().starts_with("429 "));
+    assert_eq!(dana.get(search).await.status, 200, "another caller's own");
+    // Leaving, and knowing whom one speaks to, costs nothing.
+    assert_eq!(eve.get("/writ/v1/about").await.status, 200);
+    assert_eq!(eve.send("POST", "/writ/v1/signout", "").await.status, 204);
+    let glass = house.signed_in(PrincipalId::from_u128(0x91)).await;
+    for _ in 0..4_000 {
+        assert_eq!(glass.get("/writ/v1/status").await.status, 200);
+    }
+}

@@ -6,7 +6,7 @@ use super::routes::{Told, body};
 use super::shape::Code;
 use crate::http::problem::Problem;
 use crate::http::router::App;
-use crate::http::session::{origin, problem};
+use crate::http::session::{known, origin, problem};
 use crate::identity::Denied;
 use crate::identity::enrol::CODE_SPAN;
 use axum::Json;
@@ -101,7 +101,9 @@ pub(super) async fn enrol(State(app): State<App>, parts: Parts, bytes: Bytes) ->
 }
 
 /// `POST /writ/v1/signout`: the session behind the token ends, and every token of it.
-pub(super) async fn sign_out(State(app): State<App>, caller: Caller, parts: Parts) -> Result<StatusCode, Problem> {
+/// Nobody is told to wait before they may leave.
+pub(super) async fn sign_out(State(app): State<App>, parts: Parts) -> Result<StatusCode, Problem> {
+    let caller = known(&parts, &app).await?;
     let origin = origin(&parts);
     if let (Some(principal), Some(session)) = (caller.principal, caller.session) {
         app.identity.sign_out(principal, session, &origin).await.map_err(said)?;

@@ -10,7 +10,7 @@ use super::body::{Fields, JsonBody};
 use super::dispatch::{Answered, Incoming, again, answer, eventual};
 use super::negotiation;
 use super::route::segments;
-use crate::http::problem::{Problem, shown};
+use crate::http::problem::{Ids, Problem, shown};
 use axum::body::Bytes;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -46,6 +46,8 @@ async fn run(ask: &Ask) -> Written {
     let mut responses = Vec::new();
     let mut size = 0;
     for part in parts {
+        // Each is a request with an id of its own, under the name that the caller gave all of them.
+        let ids = Ids::fresh(Some(&ask.ids.client));
         let well = |id: &String| statuses.iter().any(|(i, s)| i.eq_ignore_ascii_case(id) && s.is_success());
         let failed = !part.after.iter().all(well);
         let result = if failed {
@@ -59,7 +61,7 @@ async fn run(ask: &Ask) -> Written {
             let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", why);
             Answered { told: Vec::new(), result: Err(problem) }
         } else {
-            one(ask, &part).await.unwrap_or_else(|problem| Answered { told: Vec::new(), result: Err(problem) })
+            one(ask, &part, &ids).await.unwrap_or_else(|problem| Answered { told: Vec::new(), result: Err(problem) })
         };
         let kind = if matches!(result.result, Ok(Answer::Count(_))) { "text/plain" } else { "application/json" };
         let mut headers = json!({"Content-Type": kind, "Cache-Control": "no-store"});
@@ -73,8 +75,12 @@ async fn run(ask: &Ask) -> Written {
         }
         let (status, body) = match result.result {
             Ok(answer) => (answer.status(), Some(answer.into_json())),
-            Err(problem) => (problem.status(), Some(problem.body(ask.app.engine.now(), &ask.ids))),
+            Err(problem) => (problem.status(), Some(problem.body(ask.app.engine.now(), &ids))),
         };
+        if status.is_server_error() {
+            let status = status.as_u16();
+            tracing::error!(request_id = ids.request, batch = ask.ids.request, status, "request in a batch failed");
+        }
         size += body.as_ref().map_or(0, weight);
         let mut response = Map::new();
         response.insert("id".into(), json!(part.id));
@@ -202,7 +208,7 @@ fn host_of(url: &str) -> Option<String> {
     Some(host.strip_suffix(usual).map_or(host.clone(), str::to_owned))
 }
 
-async fn one(ask: &Ask, part: &Part) -> Result<Answered, Problem> {
+async fn one(ask: &Ask, part: &Part, ids: &Ids) -> Result<Answered, Problem> {
     let (path, raw) = part.url.split_once('?').unwrap_or((&part.url, ""));
     // Absolute, rooted at the version, or relative to it.
     let path = match path.split_once("://") {
@@ -234,7 +240,7 @@ async fn one(ask: &Ask, part: &Part) -> Result<Answered, Problem> {
     let incoming = Incoming {
         app: ask.app.clone(),
         caller: again(&ask.caller),
-        ids: ask.ids.clone(),
+        ids: ids.clone(),
         version: ask.version,
         origin: ask.origin.clone(),
         host: ask.host.clone(),

@@ -6,6 +6,7 @@
 //! two readers of one body can disagree about what it says.
 
 use crate::http::problem::{Problem, shown};
+use http::StatusCode;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 use std::fmt;
@@ -89,6 +90,24 @@ impl<'a> Fields<'a> {
     /// The names that are there.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.object.keys().map(String::as_str)
+    }
+
+    /// What is named here with a value beside these properties; annotations are not counted.
+    pub fn beside(&self, kept: &[&str]) -> Vec<&'a str> {
+        let annotates = |name: &str| name.contains('@') && !name.to_ascii_lowercase().ends_with("@odata.bind");
+        let passes = |name: &str| annotates(name) || kept.iter().any(|k| k.eq_ignore_ascii_case(name));
+        self.object.iter().filter(|(name, value)| !value.is_null() && !passes(name)).map(|(n, _)| n.as_str()).collect()
+    }
+
+    /// Refuses a change of nothing but what is not kept, which would otherwise look as if it had been made.
+    pub fn changes_what_is_kept(&self, kept: &[&str]) -> Result<(), Problem> {
+        let dropped = self.beside(kept);
+        if dropped.is_empty() || kept.iter().any(|name| self.has(name)) {
+            return Ok(());
+        }
+        let what = shown(&dropped.join(", "));
+        let told = format!("'{what}' is not kept here, so nothing was changed. What can be: {}.", kept.join(", "));
+        Err(Problem::new(StatusCode::BAD_REQUEST, "Request_BadRequest", told))
     }
 
     /// A text.

@@ -7,21 +7,21 @@ use super::ask::{Answer, Ask, Moment, Standing};
 use super::directory_objects::DIRECTORY_OBJECT;
 use super::odata::Entity;
 use super::route::{Refused, Route, Table, Verb, segments};
-use super::throttle::{self, Charge, Cost, Kind, Limits};
+use super::throttle::{self, Charge, Cost, Kind};
 use super::walk::{self, Reach};
 use super::{negotiation, permissions, properties};
 use crate::engine::fresh_id;
 use crate::http::problem::{Ids, Problem};
 use crate::http::router::{App, BODY_MAX};
+use crate::http::session;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
 use writ_core::command::Caller;
-use writ_core::ids::PrincipalId;
 use writ_core::permission::permitted;
 
 /// One of Graph's versions.
@@ -131,8 +131,8 @@ async fn handle(app: App, version: Version, request: Request) -> Response {
 }
 
 async fn received(app: App, version: Version, request: Request) -> Result<Answered, Problem> {
-    let (mut parts, body) = request.into_parts();
-    let caller = Caller::from_request_parts(&mut parts, &app).await?;
+    let (parts, body) = request.into_parts();
+    let caller = session::known(&parts, &app).await?;
     let ids = parts.extensions.get::<Ids>().cloned().ok_or_else(Problem::internal)?;
     negotiation::acceptable(parts.uri.path(), &parts.headers)?;
     let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::too_large(BODY_MAX))?;
@@ -206,15 +206,6 @@ pub async fn answer(incoming: Incoming) -> Answered {
     Answered { told, result }
 }
 
-/// Charges a request to its caller.
-fn charge(app: &App, caller: &Caller, kind: Kind, cost: Cost) -> Charge {
-    let state = app.engine.state();
-    let me = caller.principal.unwrap_or(PrincipalId::from_u128(0));
-    let emergency = state.principals.get(&me).is_some_and(|p| p.emergency());
-    let limits = Limits::graph(state.principals.len());
-    app.throttle.charge(me, kind, cost, limits, emergency, app.engine.now())
-}
-
 async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer, Problem> {
     let Incoming { app, caller, ids, version, origin, host, path, raw, method, body, eventual } = incoming;
     let mut parts = segments(&path)?;
@@ -248,14 +239,20 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
     let kind = found.as_ref().map_or(Kind::Read, |found| throttle::kind(found.route, &body));
     let times = found.as_ref().map_or(1, |found| throttle::times(found.route, &body));
     let units = throttle::cost(&raw).saturating_mul(times);
-    let charge = charge(&app, &caller, kind, Cost { units, changes: times });
+    let charge = app.charge(&caller, kind, Cost { units, changes: times });
     *cost = Some(charge);
     if let Some((seconds, _)) = charge.wait {
         return Err(Problem::throttled(seconds));
     }
     let found = found.map_err(|refused| match refused {
+        // A link that can be looked at and not changed.
+        Refused::Segment(segment) if segment == "$ref" && is_link(version, &parts) => {
+            Problem::method_not_allowed(&method).allowing(vec![Verb::Get.name()])
+        }
         Refused::Segment(segment) => Problem::unknown_segment(&segment),
-        Refused::Method => Problem::method_not_allowed(&method),
+        Refused::Method(allowed) => {
+            Problem::method_not_allowed(&method).allowing(allowed.into_iter().map(Verb::name).collect())
+        }
     })?;
     let own = caller.principal.is_some_and(|me| {
         let state = app.engine.state();
@@ -305,6 +302,13 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         (true, _) => Err(Problem::unknown_segment("$count")),
         (false, answer) => Ok(answer),
     }
+}
+
+/// Whether this is a link with `/$ref` behind it.
+fn is_link(version: Version, path: &[String]) -> bool {
+    let Some((_, link)) = path.split_last() else { return false };
+    let found = TABLE.find(version == Version::Beta, Some(Verb::Get), link);
+    found.is_ok_and(|found| found.route.path.ends_with("/{link}"))
 }
 
 /// The kind of resource that a cast such as `microsoft.graph.user` names.

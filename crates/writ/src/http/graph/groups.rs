@@ -189,6 +189,7 @@ async fn update(ask: &Ask) -> Written {
             "Property 'isAssignableToRole' is read-only: it is fixed when a group is created.",
         ));
     }
+    fields.changes_what_is_kept(&["displayName", "description", "members@odata.bind", "owners@odata.bind"])?;
     let group = named(ask)?;
     let (name, description) = (fields.text("displayName")?, fields.text("description")?);
     let members = bound(&fields, "members@odata.bind")?;

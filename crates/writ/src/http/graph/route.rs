@@ -13,7 +13,7 @@ use std::pin::Pin;
 pub type Later<'a> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'a>>;
 
 /// A method that some route takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
     /// GET
     Get,
@@ -23,6 +23,18 @@ pub enum Verb {
     Patch,
     /// DELETE
     Delete,
+}
+
+impl Verb {
+    /// As HTTP writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Patch => "PATCH",
+            Verb::Delete => "DELETE",
+        }
+    }
 }
 
 /// In which of Graph's versions a route exists.
@@ -159,15 +171,19 @@ impl Table {
 
     /// Why there is no route: no path goes on with this segment, or another method is meant.
     fn refused(&self, beta: bool, path: &[String]) -> Refused {
-        let mut reached = 0;
+        let (mut reached, mut allowed) = (0, Vec::new());
         for route in self.all.iter().filter(|route| route.in_version(beta)) {
             let mut patterns = route.path.split('/');
             let fits = path.iter().take_while(|s| patterns.next().is_some_and(|pattern| fit(pattern, s).is_some()));
             let matched = fits.count();
-            if matched == path.len() && patterns.next().is_none() {
-                return Refused::Method;
+            if matched == path.len() && patterns.next().is_none() && !allowed.contains(&route.verb) {
+                allowed.push(route.verb);
             }
             reached = reached.max(matched);
+        }
+        if !allowed.is_empty() {
+            allowed.sort_unstable();
+            return Refused::Method(allowed);
         }
         Refused::Segment(path.get(reached).or(path.last()).cloned().unwrap_or_default())
     }
@@ -188,8 +204,8 @@ fn parameters(route: &'static Route, path: &[String]) -> Vec<(&'static str, Stri
 pub enum Refused {
     /// This segment names nothing.
     Segment(String),
-    /// The path is there, the method is not.
-    Method,
+    /// The path is there, the method is not: these are.
+    Method(Vec<Verb>),
 }
 
 enum Fit {
@@ -288,7 +304,10 @@ mod tests {
     #[test]
     fn another_method_is_another_answer() {
         let path = segments("/me").unwrap();
-        assert_eq!(Table::of(&[ROUTES]).find(false, Some(Verb::Post), &path).err(), Some(Refused::Method));
-        assert_eq!(Table::of(&[ROUTES]).find(false, None, &path).err(), Some(Refused::Method));
+        assert_eq!(
+            Table::of(&[ROUTES]).find(false, Some(Verb::Post), &path).err(),
+            Some(Refused::Method(vec![Verb::Get]))
+        );
+        assert_eq!(Table::of(&[ROUTES]).find(false, None, &path).err(), Some(Refused::Method(vec![Verb::Get])));
     }
 }

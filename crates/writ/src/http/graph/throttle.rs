@@ -1,4 +1,4 @@
-//! How much one caller may ask of Graph's routes: token buckets in Graph's resource units, as generous as Graph's own.
+//! How much one caller may ask, of Graph's routes and Writ's own: token buckets in Graph's resource units, as generous as Graph's own.
 //! It keeps one program from slowing the others down. It judges no right and never looks at what an answer holds.
 //!
 //! Known attacks and the defence: spending the budget of somebody in need (budgets belong to one caller each; taking

@@ -101,6 +101,7 @@ async fn create(ask: &Ask) -> Written {
 async fn update(ask: &Ask) -> Written {
     let body = ask.body()?;
     let fields = body.fields();
+    fields.changes_what_is_kept(&["displayName", "description"])?;
     let name = fields.text("displayName")?.map(str::to_owned);
     let description = fields.text("description")?.map(str::to_owned);
     ask.submit(Command::UpdateUnit { unit: ask.id_at("id")?, name, description }).await?;

@@ -142,8 +142,7 @@ async fn create(ask: &Ask) -> Written {
 /// What the body had that is not kept.
 fn notice(fields: &Fields<'_>) -> Option<String> {
     const KEPT: [&str; 5] = ["accountEnabled", "displayName", "mailNickname", "userPrincipalName", "userType"];
-    let kept = |name: &str| name.contains('@') || KEPT.iter().any(|k| k.eq_ignore_ascii_case(name));
-    let dropped: Vec<&str> = fields.names().filter(|n| !kept(n) && fields.value(n).is_some()).collect();
+    let dropped = fields.beside(&KEPT);
     if dropped.is_empty() {
         return None;
     }
@@ -172,6 +171,7 @@ async fn update(ask: &Ask) -> Written {
              code.",
         ));
     }
+    fields.changes_what_is_kept(&["displayName", "userPrincipalName", "accountEnabled"])?;
     let command = Command::UpdateUser {
         user: named(ask)?,
         name: fields.text("displayName")?.map(str::to_owned),
