@@ -590,3 +590,21 @@ async fn a_patch_that_adds_to_a_group_adds_all_or_nobody() {
     let many = json!({"members@odata.bind": vec![link(BEN); 21]});
     assert!(dana.patch(&path, many).await.refused().contains("At most 20"));
 }
+
+#[tokio::test]
+async fn a_version_is_read_in_every_spelling_that_scripts_have() {
+    let house = House::new().await;
+    let ana = house.signed_in(ANA).await;
+    for root in ["/v1.0", "/V1.0", "//v1.0", "/beta", "/Beta", "/BETA", "//beta", "//Beta"] {
+        assert_eq!(ana.get(&format!("{root}/me")).await.is(200)["id"], json!(ANA), "{root}");
+        // Links lead to the one spelling.
+        let first = ana.get(&format!("{root}/users?$top=1")).await.is(200);
+        let version = root.trim_start_matches('/').to_ascii_lowercase();
+        let next = first["@odata.nextLink"].as_str().expect("a link");
+        assert!(next.starts_with(&format!("http://localhost/{version}/users?")), "{next}");
+        assert_eq!(ana.get(next.strip_prefix("http://localhost").expect("here")).await.status, 200, "{next}");
+    }
+    assert_eq!(ana.get("/v2.0/me").await.status, 404);
+    // A stranger learns nothing there either.
+    assert_eq!(house.client(None).get("//Beta/me").await.status, 401);
+}

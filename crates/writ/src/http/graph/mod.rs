@@ -55,11 +55,18 @@ use super::router::App;
 use axum::Router;
 use axum::routing::any;
 
+/// The versions in the spellings that scripts have, which Graph takes too; a doubled slash is what an address that ends
+/// with one leaves.
+const V1: [&str; 4] = ["/v1.0", "/V1.0", "//v1.0", "//V1.0"];
+const BETA: [&str; 6] = ["/beta", "/Beta", "/BETA", "//beta", "//Beta", "//BETA"];
+
 /// Everything below `/v1.0` and `/beta`.
 pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1.0", any(dispatch::v1))
-        .route("/v1.0/{*path}", any(dispatch::v1))
-        .route("/beta", any(dispatch::beta))
-        .route("/beta/{*path}", any(dispatch::beta))
+    let all = Router::new();
+    let all = V1.iter().fold(all, |all, root| {
+        all.route(root, any(dispatch::v1)).route(&format!("{root}/{{*path}}"), any(dispatch::v1))
+    });
+    BETA.iter().fold(all, |all, root| {
+        all.route(root, any(dispatch::beta)).route(&format!("{root}/{{*path}}"), any(dispatch::beta))
+    })
 }

@@ -95,7 +95,9 @@ fn skipping_is_the_same_in_order_and_sorted_and_what_has_to_be_kept_for_it_is_bo
     ] {
         let pages = [Shape::by_id().sorted(), Shape::by_id()].map(|shape| ask(&some(), raw, &shape, 1, URL));
         let [sorted, unsorted] = pages.map(|page| {
-            page.map(|page| shown(&page).iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" "))
+            page.map(|page| {
+                shown(&page).iter().map(|r| r["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+            })
         });
         assert_eq!(sorted.as_deref(), Ok(wanted), "{raw}");
         match unsorted {
