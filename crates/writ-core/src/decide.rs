@@ -131,14 +131,19 @@ pub fn decide(state: &State, command: &Command, context: &Context) -> Decision {
             if guards_the_way_in(command) {
                 let next = after(state, &events, context);
                 if ending::ways_in(state, context.now) > 0 && ending::ways_in(&next, context.now) == 0 {
-                    return Decision { events: Vec::new(), answer: Err(Refusal::LastWayIn) };
+                    return refuse(state, command, context, Refusal::LastWayIn);
                 }
                 events.extend(approval::unsatisfiable_now(state, &next, context.now));
             }
             Decision { events, answer: Ok(answer) }
         }
-        Err(refusal) => Decision { events: record(state, command, context, &refusal), answer: Err(refusal) },
+        Err(refusal) => refuse(state, command, context, refusal),
     }
+}
+
+/// A refusal, with the record it leaves.
+fn refuse(state: &State, command: &Command, context: &Context, refusal: Refusal) -> Decision {
+    Decision { events: record(state, command, context, &refusal), answer: Err(refusal) }
 }
 
 /// Decides commands that are to happen together or not at all: each on what the ones before it lead to. When one of
@@ -177,6 +182,7 @@ fn guards_the_way_in(command: &Command) -> bool {
         | Command::AddMember { .. }
         | Command::RemoveMember { .. }
         | Command::Remove { .. }
+        | Command::CancelRequest { .. }
         | Command::Reassign { .. }
         | Command::AssignPlainly { .. }
         | Command::TakePlainly { .. }

@@ -327,7 +327,8 @@ impl Rules {
         note(was.reason && !new.reason, "activation without a reason");
         note(was.ticket && !new.ticket, "activation without a ticket");
         note(was.context.enabled && new.context != was.context, "another authentication context");
-        note(was.approval.required && !new.approval.asks_as_much_as(&was.approval), "other approvers, or none");
+        let asked = was.approval.required || was.approval.required_for_extension;
+        note(asked && !new.approval.asks_as_much_as(&was.approval), "other approvers, or none");
         note(old.ending.kill && !self.ending.kill, "sessions that outlive the end");
         note(self.ending.grace > old.ending.grace, "a longer grace at the end");
         for (new, was) in [(&self.eligibility, &old.eligibility), (&self.assignment, &old.assignment)] {

@@ -47,6 +47,8 @@ pub struct State {
     pub disabled: OrdSet<PrincipalId>,
     /// The principals of each person.
     pub persons: OrdMap<PersonId, OrdSet<PrincipalId>>,
+    /// Whose the users were that have been deleted: what they decided and did stays their person's.
+    pub departed: OrdMap<PrincipalId, PersonId>,
     /// Users by user principal name, in lower case.
     pub upns: OrdMap<String, PrincipalId>,
     /// The groups each principal is a direct member of.
@@ -386,6 +388,7 @@ impl State {
             names: lookup::Names::default(),
             disabled: OrdSet::new(),
             persons: OrdMap::new(),
+            departed: OrdMap::new(),
             upns: OrdMap::new(),
             groups_of: OrdMap::new(),
             units: OrdMap::new(),
@@ -484,9 +487,10 @@ impl State {
         self.principals.get(&principal).and_then(|p| p.person())
     }
 
-    /// Whether two principals belong to the same person, or are the same.
+    /// Whether two principals belong to the same person, or are the same; deleted ones too.
     pub fn same_person(&self, a: PrincipalId, b: PrincipalId) -> bool {
-        a == b || self.person_of(a).is_some_and(|p| self.person_of(b) == Some(p))
+        let whose = |id| self.person_of(id).or_else(|| self.departed.get(&id).copied());
+        a == b || whose(a).is_some_and(|p| whose(b) == Some(p))
     }
 
     /// Whether somebody is in a group, directly or through groups in it.

@@ -9,3 +9,4 @@ mod laws;
 mod prolonging;
 mod proofs;
 mod tenant;
+mod ways_round;

@@ -21,6 +21,9 @@ pub struct Span(i64);
 /// The last moment accepted from outside: the end of the year 9999, as far as RFC 3339 reaches.
 pub const TIME_MAX: Time = Time(253_402_300_799_999);
 
+/// The first moment accepted from outside: the beginning of the year 0, where RFC 3339 begins.
+pub const TIME_MIN: Time = Time(-62_167_219_200_000);
+
 /// The longest span accepted from outside: about a hundred years.
 pub const SPAN_MAX: Span = Span(36_525 * 86_400_000);
 
@@ -104,9 +107,14 @@ impl FromStr for Time {
             }
             Err(_) => return Err(FORM),
         };
-        let time = Time(t.as_millisecond());
-        if time > TIME_MAX {
-            return Err(NotATime("a time must lie before the year 10000"));
+        // What lies too late to be written is written as the last moment of all, so it is taken for that.
+        let time = match jiff::Timestamp::from_millisecond(t.as_millisecond()) {
+            Err(_) if t > jiff::Timestamp::UNIX_EPOCH => TIME_MAX,
+            _ => Time(t.as_millisecond()),
+        };
+        // Neither could be written so that it reads back, and the log is written with what is asked.
+        if !(TIME_MIN..=TIME_MAX).contains(&time) {
+            return Err(NotATime("a time must lie in the years 0000 to 9999 in UTC"));
         }
         Ok(time)
     }
@@ -359,6 +367,24 @@ mod tests {
     }
 
     #[test]
+    fn no_time_is_taken_that_would_not_read_back_from_the_log() {
+        for text in [
+            "0000-01-01T00:00:00Z",
+            "0000-01-01T00:00:00+01:00",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-30T21:59:59.999Z",
+            "9999-12-30T22:00:00.001Z",
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59-23:59",
+        ] {
+            let Ok(time) = text.parse::<Time>() else { continue };
+            assert_eq!(time.to_string().parse::<Time>(), Ok(time), "{text}");
+        }
+        assert_eq!("0000-01-01T00:00:00Z".parse::<Time>(), Ok(TIME_MIN));
+        assert!("0000-01-01T00:00:00+01:00".parse::<Time>().is_err(), "there is no year before that in RFC 3339");
+    }
+
+    #[test]
     fn times_need_an_offset() {
         assert_eq!(
             "2026-11-21T11:27:20.656395+00:00".parse::<Time>().map(|t| t.to_string()),
@@ -385,7 +411,7 @@ mod tests {
             prop_assert_eq!(Span(ms).to_string().parse::<Span>(), Ok(Span(ms)));
         }
         #[test]
-        fn a_time_reads_back_as_written(ms in 0i64..TIME_MAX.0) {
+        fn a_time_reads_back_as_written(ms in TIME_MIN.0..TIME_MAX.0) {
             prop_assert_eq!(Time(ms).to_string().parse::<Time>(), Ok(Time(ms)));
         }
         #[test]

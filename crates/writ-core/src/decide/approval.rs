@@ -3,6 +3,7 @@
 //! Always: nobody decides their own request, not by another principal of the same person, not through a group;
 //! deciders are distinct persons, entitled at the moment they decide.
 
+use super::row::Row;
 use super::*;
 use crate::event::Why;
 use crate::rules::{Approver, Stage};
@@ -228,20 +229,17 @@ pub(super) fn cancel(state: &State, cx: &Context, request: RequestId) -> Judged 
     if !own {
         cx.with_duty(state, Duty::ManageRoles)?;
     }
-    // A grant by an administrator whose start is still ahead can be taken back like an open request.
-    let ahead = r.status == Status::Provisioned && r.starts.is_some_and(|s| s > cx.now);
-    if ahead {
+    // A grant by an administrator whose start is still ahead can be taken back like an open request. Its start may have
+    // been moved since it was asked for, so it is the grant that is looked at.
+    let given = if r.status == Status::Provisioned { r.schedule.and_then(|id| Row::with_id(state, id)) } else { None };
+    if let Some(row) = given.filter(|row| row.starts() > cx.now) {
         cx.with_duty(state, Duty::ManageRoles)?;
-        let mut events = vec![Event::RequestCanceled { request, why: None }];
-        if let Some(id) = r.schedule {
-            if state.eligibilities.contains_key(&EligibilityId(id)) && r.sort == Sort::Eligibility {
-                events.push(Event::EligibilityEnded { eligibility: EligibilityId(id), why: Why::Removed, ask: None });
-                // Somebody may have asked already for a start that lies within it.
-                let reached = ending::reached_by(state, r.ask.subject);
-                ending::settle(state, &mut events, cx, reached, Why::EligibilityGone);
-            } else if state.assignments.contains_key(&AssignmentId(id)) {
-                events.push(Event::AssignmentEnded { assignment: AssignmentId(id), why: Why::Removed, ask: None });
-            }
+        let mut events = vec![Event::RequestCanceled { request, why: None }, row.ended(Why::Removed)];
+        prolonging::cancel_for(state, &mut events, row.id(), r.ask.subject, Why::Removed);
+        if let Row::Eligible(_) = row {
+            // Somebody may have asked already for a start that lies within it.
+            let reached = ending::reached_by(state, r.ask.subject);
+            ending::settle(state, &mut events, cx, reached, Why::EligibilityGone);
         }
         return Ok((events, Answer::Decided { request, status: Status::Canceled }));
     }

@@ -11,8 +11,6 @@ use crate::state::Purpose;
 
 /// How many hosts a tenant may have.
 const HOSTS_MAX: usize = 100_000;
-/// How long an enrolment code for a host may be good for.
-const CODE_MAX: Span = Span::from_days(7);
 /// The largest report.
 const REPORT_MAX: usize = 10_000;
 
@@ -28,13 +26,9 @@ pub(super) fn issue_code(
     {
         return Err(Refusal::NoSuch { what: What::Unit, id: unit.to_string() });
     }
-    if expires <= cx.now || expires > cx.now + CODE_MAX {
-        return Err(Refusal::Malformed { field: "expires", want: "a code is good for at most seven days".into() });
-    }
+    identity::good_for(cx.now, expires)?;
     cx.with_duty(state, Duty::ManageHosts)?;
-    if state.codes.len() >= 10_000 {
-        return Err(Refusal::TooMany { what: "unused codes", max: 10_000 });
-    }
+    identity::room_for_code(state, cx.now)?;
     Ok((vec![Event::HostCodeIssued { code, unit, expires }], Answer::Made(code.0)))
 }
 
@@ -74,6 +68,7 @@ pub(super) fn remove(state: &State, cx: &Context, host: DeviceId) -> Judged {
     let mut events = Vec::new();
     ending::end_targets(state, &mut events, crate::event::Why::ScopeGone, |t| t.scope() == Scope::Object(host.0));
     events.push(Event::HostRemoved { host });
+    ending::close_idle(state, &mut events, cx);
     Ok((events, Answer::Done))
 }
 

@@ -7,9 +7,9 @@ use crate::command::{InVault, Method, SignInNote};
 use crate::event::Source;
 use crate::state::{Credential, Purpose};
 
-/// How long an enrolment code may be good for.
+/// How long a code may be good for.
 const CODE_MAX: Span = Span::from_days(7);
-/// How many unused codes there may be.
+/// How many codes there may be that can be used.
 const CODES_MAX: usize = 10_000;
 
 /// How many addresses one entry names; the others are only counted.
@@ -53,19 +53,15 @@ pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: Cre
             why: "Only a user signs in with a password; a program has keys of its own.".into(),
         });
     };
-    if expires <= cx.now || expires > cx.now + CODE_MAX {
-        return Err(Refusal::Malformed { field: "expires", want: "a code is good for at most seven days".into() });
-    }
+    good_for(cx.now, expires)?;
     if user.emergency {
         return Err(Refusal::ConsoleOnly { act: "give an emergency account a new secret" });
     }
-    if state.codes.len() >= CODES_MAX {
-        return Err(Refusal::TooMany { what: "unused codes", max: CODES_MAX });
-    }
+    room_for_code(state, cx.now)?;
     if cx.at_console("issue the first code").is_err() {
         let by = cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
-        let bound = state.credentials.values().any(|c| c.principal == id);
-        if state.same_person(by, id) && bound {
+        let bound = || state.credentials.values().any(|c| c.principal == id);
+        if state.same_person(by, id) && bound() {
             return Err(Refusal::Climb {
                 why:
                     "Nobody resets their own sign-in: bind another factor with a fresh proof, or ask an administrator."
@@ -77,6 +73,20 @@ pub(super) fn issue_code(state: &State, cx: &Context, id: PrincipalId, code: Cre
         }
     }
     Ok((vec![Event::CodeIssued { principal: id, code, expires }], Answer::Made(code.0)))
+}
+
+/// How long a code may be good for, whatever it is for.
+pub(super) fn good_for(now: Time, expires: Time) -> Result<(), Refusal> {
+    if expires <= now || expires > now + CODE_MAX {
+        return Err(Refusal::Malformed { field: "expires", want: "a code is good for at most seven days".into() });
+    }
+    Ok(())
+}
+
+/// Whether another code can be issued. One that has expired is in nobody's way.
+pub(super) fn room_for_code(state: &State, now: Time) -> Result<(), Refusal> {
+    let good = state.codes.values().filter(|code| code.expires > now);
+    if good.count() < CODES_MAX { Ok(()) } else { Err(Refusal::TooMany { what: "unused codes", max: CODES_MAX }) }
 }
 
 /// Both factors at once, in one append with the code that is used up by it: a fault leaves all of it or nothing.
@@ -183,7 +193,13 @@ pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: C
             });
         }
     } else if cx.at_console("remove a credential").is_err() {
-        cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
+        let by = cx.with_duty_over(state, Duty::ResetProofs, id.0)?;
+        if state.same_person(by, id) {
+            // The next code would be the account's first, which may be given to oneself.
+            let why = "Nobody resets their own sign-in: sign in to that account to change its factors, or ask an \
+                       administrator.";
+            return Err(Refusal::Climb { why: why.into() });
+        }
         if holds::powerful(state, id) {
             cx.with_duty(state, Duty::ManageRoles)?;
         }

@@ -1,11 +1,12 @@
 //! Custom roles.
 //!
 //! Always: built-in roles never change; deleting a role, or disabling it, ends what was held of it; nobody widens a role
-//! that they gain by, and only those who manage roles make one more powerful that is privileged, or becomes so.
+//! that they gain by, or enables it, and only those who manage roles do so with one that is privileged, or becomes so.
 
 use super::*;
 use crate::event::Why;
 use crate::role::Role;
+use alloc::collections::BTreeSet;
 
 /// How many actions a custom role may have.
 const ACTIONS_MAX: usize = 1000;
@@ -118,19 +119,20 @@ pub(super) fn change(
     if let Some(actions) = actions {
         role.actions = actions.to_vec();
         role.duties = crate::role::Duties::of(actions);
-        let more = role.actions.iter().any(|a| !old.actions.contains(a));
-        let own = holds::person_could(state, by, |target| target.role_id() == id);
-        if more && own {
-            return Err(Refusal::Climb {
-                why: "You hold or are eligible for this role: another administrator must widen it.".into(),
-            });
-        }
-        if more && role.privileged() {
-            // Its holders, and its rules, were chosen for what it was.
-            cx.with_duty(state, Duty::ManageRoles)?;
-        }
     }
     role.enabled = enabled.unwrap_or(role.enabled);
+    let before: BTreeSet<&String> = old.actions.iter().collect();
+    // What was switched off gave nothing, so switching it on gives all of it.
+    let more = (role.enabled && !old.enabled) || role.actions.iter().any(|a| !before.contains(a));
+    if more && holds::person_could(state, by, |target| target.role_id() == id) {
+        return Err(Refusal::Climb {
+            why: "You hold or are eligible for this role: another administrator must widen it, or enable it.".into(),
+        });
+    }
+    if more && role.privileged() {
+        // Its holders, and its rules, were chosen for what it was.
+        cx.with_duty(state, Duty::ManageRoles)?;
+    }
     if let Some(version) = version {
         role.version = Some(version.into());
     }

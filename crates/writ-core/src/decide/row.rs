@@ -22,6 +22,13 @@ impl Row {
         }
     }
 
+    /// The one that has this id.
+    pub(super) fn with_id(state: &State, id: Uuid) -> Option<Row> {
+        let standing = || state.assignments.get(&AssignmentId(id)).filter(|a| !a.activated()).cloned();
+        let eligible = state.eligibilities.get(&EligibilityId(id)).cloned().map(Row::Eligible);
+        eligible.or_else(|| standing().map(Row::Standing))
+    }
+
     /// Its id, whichever it is.
     pub(super) fn id(&self) -> Uuid {
         match self {
@@ -64,18 +71,21 @@ impl Row {
         }
     }
 
+    /// The event that ends it.
+    pub(super) fn ended(&self, why: Why) -> Event {
+        match self {
+            Row::Eligible(e) => Event::EligibilityEnded { eligibility: e.id, why, ask: None },
+            Row::Standing(a) => Event::AssignmentEnded { assignment: a.id, why, ask: None },
+        }
+    }
+
     /// What follows when its end has passed and time has not said so yet.
     pub(super) fn over(&self, state: &State, cx: &Context) -> Vec<Event> {
-        match self {
-            Row::Eligible(e) => {
-                let mut events = vec![Event::EligibilityEnded { eligibility: e.id, why: Why::TimeIsUp, ask: None }];
-                ending::settle(state, &mut events, cx, ending::reached_by(state, e.principal), Why::EligibilityGone);
-                events
-            }
-            Row::Standing(a) => {
-                vec![Event::AssignmentEnded { assignment: a.id, why: Why::TimeIsUp, ask: None }]
-            }
+        let mut events = vec![self.ended(Why::TimeIsUp)];
+        if let Row::Eligible(e) = self {
+            ending::settle(state, &mut events, cx, ending::reached_by(state, e.principal), Why::EligibilityGone);
         }
+        events
     }
 }
 

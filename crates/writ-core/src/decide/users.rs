@@ -63,6 +63,14 @@ pub(super) fn create(state: &State, cx: &Context, user: &NewUser, enabled: bool)
 }
 
 fn linkable(state: &State, cx: &Context, by: PrincipalId, person: PersonId) -> Result<(), Refusal> {
+    not_emergency(state, person)?;
+    if state.person_of(by) != Some(person) {
+        return Ok(());
+    }
+    cx.with_duty(state, Duty::ManageRoles).map(|_| ())
+}
+
+fn not_emergency(state: &State, person: PersonId) -> Result<(), Refusal> {
     let emergency = state
         .persons
         .get(&person)
@@ -72,10 +80,7 @@ fn linkable(state: &State, cx: &Context, by: PrincipalId, person: PersonId) -> R
     if emergency {
         return Err(Refusal::Conflict { why: "An emergency account belongs to nobody's person.".into() });
     }
-    if state.person_of(by) != Some(person) {
-        return Ok(());
-    }
-    cx.with_duty(state, Duty::ManageRoles).map(|_| ())
+    Ok(())
 }
 
 /// Changing somebody powerful takes more than managing users.
@@ -118,6 +123,7 @@ pub(super) fn update(
     if let Some(to) = person.filter(|to| *to != user.person) {
         // Splitting a person in two would let each approve the other.
         cx.with_duty(state, Duty::ManageRoles)?;
+        not_emergency(state, to)?;
         if user.emergency || state.same_person(by, id) || state.person_of(by) == Some(to) {
             let why = "Which person an account belongs to is for another administrator to say.".into();
             return Err(Refusal::Climb { why });

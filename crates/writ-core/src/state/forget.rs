@@ -1,6 +1,7 @@
 //! What leaves the state: principals, codes that are void, what can no longer be renewed, and personal data.
 //!
-//! Always: whoever is forgotten leaves nothing behind that an index still names.
+//! Always: whoever is forgotten leaves nothing behind that an index still names, except whose account it was: a person
+//! does not become another by deleting an account.
 
 use super::index::take_from;
 use super::*;
@@ -41,6 +42,7 @@ impl State {
             self.leave_unit(unit, id.0);
         }
         let persons: Vec<PersonId> = self.person_of(id).into_iter().collect();
+        self.departed.extend(persons.iter().map(|person| (id, *person)));
         self.renaming(&persons, |s| {
             s.unindex_user(id);
             s.take_principal(id);

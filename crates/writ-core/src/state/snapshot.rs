@@ -11,6 +11,7 @@ struct Facts {
     at: Time,
     settings: Option<Settings>,
     principals: Vec<Principal>,
+    departed: Vec<(PrincipalId, PersonId)>,
     units: Vec<Unit>,
     roles: Vec<Role>,
     rules: Vec<(RoleId, Rules)>,
@@ -39,6 +40,7 @@ impl State {
             at: self.at,
             settings: self.settings.clone(),
             principals: self.principals.values().map(|p| Principal::clone(p)).collect(),
+            departed: self.departed.iter().map(|(id, person)| (*id, *person)).collect(),
             units: self.units.values().map(|u| Unit::clone(u)).collect(),
             roles: self.roles.values().map(|r| Role::clone(r)).collect(),
             rules: self.rules.iter().map(|(id, r)| (*id, Rules::clone(r))).collect(),
@@ -71,6 +73,7 @@ impl State {
         let mut s = State::empty(f.tenant);
         (s.seq, s.at, s.settings, s.epoch) = (f.seq, f.at, f.settings, f.epoch);
         s.account_rules = f.account_rules.into_iter().collect();
+        s.departed = f.departed.into_iter().collect();
         for host in f.hosts {
             s.hosts.insert(host.id, Arc::new(host));
         }

@@ -360,3 +360,35 @@ fn a_refusal_that_is_said_again_and_again_is_one_entry_however_long() {
     let Some(Effect::Refused(why)) = s.state.effects.get(&(assignment, principal, host)) else { panic!("no effect") };
     assert_eq!((why.about(), why.shown().len()), (principal, 200));
 }
+
+#[test]
+fn a_host_that_is_removed_takes_along_all_that_was_said_of_it() {
+    let mut s = with_hosts();
+    let person = s.state.person_of(s.id("eve")).expect("a person");
+    let place = Place::Host(WEB);
+    s.by("dana", Command::MapAccount { person, place, account: Some("deploy".into()) }).expect("mapped");
+    s.by("dana", Command::SetAccountRule { place, rule: Some("adm-{local}".into()) }).expect("named");
+    let here = Target::role(DEVICE_ADMINISTRATOR, Scope::Object(WEB.0));
+    let terms = Terms::of(s.id("eve"), here, Expiration::For(minutes(10)));
+    s.by("dana", Command::Assign { sort: Sort::Eligibility, terms }).expect("eligible");
+    s.at("08:20");
+    assert_eq!(s.state.expired.len(), 1);
+    s.by("dana", Command::RemoveHost { host: WEB }).expect("removed");
+    assert!(s.state.accounts.is_empty() && s.state.account_rules.is_empty() && s.state.expired.is_empty());
+    assert!(s.state.account_names.iter().all(|(name, _)| name != "deploy" && !name.starts_with("adm-")));
+    let person = s.state.person_of(s.id("carla")).expect("a person");
+    let place = Place::Host(FIN);
+    s.by("dana", Command::MapAccount { person, place, account: Some("deploy".into()) }).expect("nobody's any more");
+}
+
+#[test]
+fn what_only_waited_for_an_activation_on_a_host_goes_when_the_host_does() {
+    let mut s = with_hosts();
+    s.asks("ana", Target::role(DEVICE_ADMINISTRATOR, Scope::Object(WEB.0)), minutes(30));
+    let ana = s.id("ana");
+    let (sort, when) = (Sort::Eligibility, Removal::WhenRunningEnd);
+    s.by("dana", Command::Remove { sort, principal: ana, target: ROOT, when, reason: None }).expect("closing");
+    assert_eq!(s.state.held_by(ana).eligibilities.len(), 1);
+    s.by("dana", Command::RemoveHost { host: WEB }).expect("removed");
+    assert_eq!(s.state.held_by(ana).eligibilities.len(), 0, "nothing runs from it any more, so it has gone");
+}

@@ -15,6 +15,7 @@ impl State {
     ) {
         let kind = Kind::User(User { person, upn: upn.clone(), emergency });
         let p = Principal { id, name: name.clone(), enabled: true, created: self.at, kind };
+        self.departed.remove(&id);
         self.renaming(&[person], |s| {
             s.put_principal(p);
             s.index_user(id);
@@ -105,12 +106,6 @@ impl State {
                 take_from(&mut self.units_of, object, &id);
             }
         }
-        if self.account_rules.contains_key(&Place::Unit(id)) {
-            self.account_rule_set(Place::Unit(id), None);
-        }
-        let gone: Vec<_> = self.accounts.keys().filter(|(_, p)| *p == Place::Unit(id)).copied().collect();
-        for (person, place) in gone {
-            self.account_mapped(person, place, None);
-        }
+        self.forget_place(Place::Unit(id));
     }
 }

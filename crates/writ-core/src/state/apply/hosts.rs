@@ -27,6 +27,8 @@ impl State {
             self.leave_unit(unit, id.0);
         }
         self.hosts.remove(&id);
+        self.forget_expired(|(_, _, target), _| target.scope() == Scope::Object(id.0));
+        self.forget_place(Place::Host(id));
         let gone: Vec<_> = self.effects.keys().filter(|(_, _, host)| *host == id).copied().collect();
         for key in gone {
             self.effects.remove(&key);
@@ -49,6 +51,17 @@ impl State {
                 None => s.accounts.remove(&(person, place)),
             };
         });
+    }
+
+    /// Forgets what was said about accounts at a place that is gone: nobody could take it back any more.
+    pub(super) fn forget_place(&mut self, place: Place) {
+        if self.account_rules.contains_key(&place) {
+            self.account_rule_set(place, None);
+        }
+        let gone: Vec<_> = self.accounts.keys().filter(|(_, p)| *p == place).copied().collect();
+        for (person, place) in gone {
+            self.account_mapped(person, place, None);
+        }
     }
 
     pub(super) fn account_rule_set(&mut self, place: Place, rule: Option<&str>) {
