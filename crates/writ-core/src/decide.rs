@@ -48,6 +48,8 @@ pub const REFUSALS_MAX: u32 = 20;
 pub const REFUSALS_WINDOW: Span = Span::from_minutes(10);
 /// How many requests of one principal may be open at once.
 pub const OPEN_MAX: usize = 100;
+/// How many roles one principal may have switched on at once.
+pub const ACTIVE_MAX: usize = 100;
 /// The longest name, in bytes.
 pub const NAME_MAX: usize = 256;
 /// The longest reason or description, in bytes.
@@ -102,8 +104,6 @@ pub struct Asked {
     pub starts: Option<Time>,
     /// When what it gives ends.
     pub ends: Option<Time>,
-    /// Who can approve it, if it waits for that.
-    pub approvers: Vec<PrincipalId>,
     /// Whose running activations it stops, if it takes something away.
     pub stops: Vec<Stopped>,
 }
@@ -358,7 +358,25 @@ fn check_scopes(state: &State, command: &Command, cx: &Context) -> Result<(), Re
         | C::ErasePrincipal { .. } => (&[Thing::Writ], Write),
         _ => return Ok(()),
     };
-    any_permitted(&cx.caller, things, act)
+    any_permitted(&cx.caller, things, act)?;
+    if passes_roles(state, command) { any_permitted(&cx.caller, &[Thing::Roles], Write) } else { Ok(()) }
+}
+
+/// Whether a command changes a group through which roles are held: who is in it holds them, so a token that may change
+/// groups is not enough, as in Graph.
+fn passes_roles(state: &State, command: &Command) -> bool {
+    use Command as C;
+    let group = match command {
+        C::CreateGroup { role_assignable, .. } => return *role_assignable,
+        C::UpdateGroup { group, .. }
+        | C::AddMember { group, .. }
+        | C::RemoveMember { group, .. }
+        | C::AddOwner { group, .. }
+        | C::RemoveOwner { group, .. } => group,
+        C::DeletePrincipal { principal } => principal,
+        _ => return false,
+    };
+    state.principals.get(group).and_then(|p| p.group()).is_some_and(|g| g.role_assignable)
 }
 
 impl Context {

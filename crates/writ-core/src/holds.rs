@@ -153,7 +153,7 @@ fn approves_for_privileged(state: &State, principal: PrincipalId) -> bool {
     let privileged = |role: RoleId| state.roles.get(&role).is_some_and(|r| r.privileged());
     state.rules.iter().any(|(role, rules)| {
         let approval = &rules.activation.approval;
-        approval.required && privileged(*role) && approval.stages.iter().flat_map(|s| &s.approvers).any(named)
+        approval.asked() && privileged(*role) && approval.stages.iter().flat_map(|s| &s.approvers).any(named)
     }) || state
         .open
         .iter()

@@ -50,7 +50,7 @@ pub enum Refusal {
     /// More time can be asked for only shortly before the end.
     TooEarly { what: &'static str, role: String, ends: Time, from: Time },
     /// Rules of the role are not met; all of them are named.
-    Rules { broken: Vec<Broken>, role: String, approvers: Vec<String> },
+    Rules { broken: Vec<Broken>, role: String },
     /// It is the caller's own request.
     OwnRequest { how: String },
     /// The caller is not an approver of this request.
@@ -231,7 +231,7 @@ impl Refusal {
             Refusal::TooEarly { what, role, ends, from } => {
                 format!("The {what} for {role} runs until {ends}; more time can be asked for from {from} on.")
             }
-            Refusal::Rules { broken, role, .. } => {
+            Refusal::Rules { broken, role } => {
                 let list: Vec<String> = broken.iter().map(|b| format!("{} ({})", b.name(), b.told())).collect();
                 format!("{role} asks for more: {}.", list.join("; "))
             }

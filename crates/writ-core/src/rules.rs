@@ -99,6 +99,11 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// Whether anybody is asked at all: about an activation, or about more time.
+    pub const fn asked(&self) -> bool {
+        self.required || self.required_for_extension
+    }
+
     /// Whether the same people are asked as before, at least as many of them, and told as much.
     fn asks_as_much_as(&self, was: &Approval) -> bool {
         let stages = self.stages.iter().zip(&was.stages);
@@ -327,8 +332,7 @@ impl Rules {
         note(was.reason && !new.reason, "activation without a reason");
         note(was.ticket && !new.ticket, "activation without a ticket");
         note(was.context.enabled && new.context != was.context, "another authentication context");
-        let asked = was.approval.required || was.approval.required_for_extension;
-        note(asked && !new.approval.asks_as_much_as(&was.approval), "other approvers, or none");
+        note(was.approval.asked() && !new.approval.asks_as_much_as(&was.approval), "other approvers, or none");
         note(old.ending.kill && !self.ending.kill, "sessions that outlive the end");
         note(self.ending.grace > old.ending.grace, "a longer grace at the end");
         for (new, was) in [(&self.eligibility, &old.eligibility), (&self.assignment, &old.assignment)] {

@@ -4,6 +4,7 @@ mod activation;
 mod approval;
 mod climbs;
 mod commands;
+mod costs;
 mod hosts;
 mod laws;
 mod prolonging;

@@ -36,8 +36,7 @@ pub(super) fn request(state: &State, cx: &Context, terms: &Terms) -> Judged {
     let rules = rules_of(state, role.id)?;
     let broken = broken(state, cx, rules, terms, span);
     if !broken.is_empty() {
-        let approvers = approver_names(state, rules, asker, cx.now);
-        return Err(Refusal::Rules { broken, role: role.told().into(), approvers });
+        return Err(Refusal::Rules { broken, role: role.told().into() });
     }
 
     let ask = Ask {
@@ -46,23 +45,20 @@ pub(super) fn request(state: &State, cx: &Context, terms: &Terms) -> Judged {
         ..on_record(cx, asker, Action::SelfActivate, terms)
     };
     let request = ask.request;
-    let asked = |status, starts, ends, approvers| {
-        Answer::Asked(Asked { request, status, starts, ends, approvers, stops: Vec::new() })
-    };
+    let asked = |status, starts, ends| Answer::Asked(Asked { request, status, starts, ends, stops: Vec::new() });
 
     if rules.activation.approval.required {
-        let approvers = approval::who_could_approve(state, &rules.activation.approval.stages, &[asker], cx.now);
         let until = cx.now + rules.activation.pending_max;
         let stages = rules.activation.approval.stages.clone();
-        let answer = asked(Status::PendingApproval, None, None, approvers);
+        let answer = asked(Status::PendingApproval, None, None);
         return Ok((vec![Event::ApprovalAsked { ask, stages, until }], answer));
     }
     if starts > cx.now {
-        let answer = asked(Status::Granted, Some(starts), Some(starts + span), Vec::new());
+        let answer = asked(Status::Granted, Some(starts), Some(starts + span));
         return Ok((vec![Event::ActivationScheduled { ask: Some(ask), request, starts }], answer));
     }
     let ends = end_of(cx.now, span, rules, &eligibility);
-    let answer = asked(Status::Provisioned, None, Some(ends), Vec::new());
+    let answer = asked(Status::Provisioned, None, Some(ends));
     Ok((vec![Event::ActivationBegan { ask: Some(ask), request, ends }], answer))
 }
 
@@ -148,6 +144,11 @@ fn conflicts(state: &State, principal: PrincipalId, target: Target, now: Time) -
     if open >= OPEN_MAX {
         return Err(Refusal::TooMany { what: "open requests", max: OPEN_MAX });
     }
+    let running = state.held_by(principal).assignments.iter().filter(|a| a.activated() && a.in_window(now));
+    if running.count() >= ACTIVE_MAX {
+        // A role may be switched on for each object apart, and there is no end of objects.
+        return Err(Refusal::TooMany { what: "activations at once", max: ACTIVE_MAX });
+    }
     if let Some(a) = assignment::activated(state, principal, target).filter(|a| a.in_window(now)) {
         return Err(Refusal::AlreadyActive { role: state.role_name(target.role_id()), until: a.ends });
     }
@@ -193,14 +194,6 @@ pub fn scheduled(state: &State, r: &Request) -> Option<Assignment> {
         from: Some(eligibility.id),
         plain: false,
     })
-}
-
-pub(super) fn approver_names(state: &State, rules: &Rules, asker: PrincipalId, now: Time) -> Vec<String> {
-    if !rules.activation.approval.required {
-        return Vec::new();
-    }
-    let who = approval::who_could_approve(state, &rules.activation.approval.stages, &[asker], now);
-    who.into_iter().take(5).map(|p| state.name_of(p)).collect()
 }
 
 /// What happens when nothing stands in the way any more: begin now, wait for the start, or say why it cannot be.
@@ -283,7 +276,6 @@ pub(super) fn deactivate(
     let mut events = vec![Event::AssignmentEnded { assignment: a.id, why: Why::GivenUp, ask: Some(ask) }];
     prolonging::cancel_for(state, &mut events, a.id.0, asker, Why::GivenUp);
     ending::close_idle(state, &mut events, cx);
-    let answer =
-        Asked { request, status: Status::Revoked, starts: None, ends: None, approvers: Vec::new(), stops: Vec::new() };
+    let answer = Asked { request, status: Status::Revoked, starts: None, ends: None, stops: Vec::new() };
     Ok((events, Answer::Asked(answer)))
 }

@@ -8,22 +8,19 @@ use super::*;
 use crate::event::Why;
 use crate::rules::{Approver, Stage};
 use crate::state::{Request, StageState};
+use alloc::collections::BTreeSet;
 
 /// The principals to be asked for these stages now, other than those of the persons named: the stage's approvers, and
 /// the fallback approvers too when fewer of them are available than must decide.
 pub fn who_could_approve(state: &State, stages: &[Stage], not: &[PrincipalId], now: Time) -> Vec<PrincipalId> {
-    let mut found: Vec<PrincipalId> = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     let stages_or_default: Vec<(&[Approver], usize)> = if stages.is_empty() {
         vec![(&[], 1)]
     } else {
         stages.iter().map(|s| (s.approvers.as_slice(), usize::from(s.needed))).collect()
     };
     for (named, needed) in stages_or_default {
-        for p in able(state, named, needed, not, now) {
-            if !found.contains(&p) {
-                found.push(p);
-            }
-        }
+        found.extend(able(state, named, needed, not, now).into_iter().filter(|p| seen.insert(*p)));
     }
     // An emergency account may decide when nobody else is there; it is nobody to be waited for otherwise.
     let emergency = |p: &PrincipalId| state.principals.get(p).is_some_and(|p| p.emergency());
@@ -77,13 +74,14 @@ fn fits(state: &State, not: &[PrincipalId], id: PrincipalId) -> bool {
 
 /// Whether these are fewer persons than must decide.
 fn too_few(state: &State, found: &[PrincipalId], needed: usize) -> bool {
-    let mut persons: Vec<PrincipalId> = Vec::new();
-    for id in found {
-        if persons.len() < needed.max(1) && !persons.iter().any(|p| state.same_person(*p, *id)) {
-            persons.push(*id);
-        }
-    }
-    persons.len() < needed.max(1)
+    let needed = needed.max(1);
+    one_each(state, found.iter().copied()).take(needed).count() < needed
+}
+
+/// The first account of each person among these. A group of approvers may be everybody, so each is looked at once.
+fn one_each(state: &State, ids: impl Iterator<Item = PrincipalId>) -> impl Iterator<Item = PrincipalId> {
+    let mut seen = BTreeSet::new();
+    ids.filter(move |id| state.person_of(*id).is_some_and(|person| seen.insert(person)))
 }
 
 fn named_people(state: &State, named: &[Approver]) -> Vec<PrincipalId> {
@@ -262,31 +260,20 @@ pub(super) fn expire(state: &State, cx: &Context, request: RequestId) -> Judged 
 
 /// The distinct persons who could approve under these stages, the fallback approvers counted in.
 pub(super) fn people_for(state: &State, stages: &[Stage], now: Time) -> Vec<PrincipalId> {
-    let mut people: Vec<PrincipalId> = Vec::new();
-    let named: Vec<PrincipalId> = stages.iter().flat_map(|s| named_people(state, &s.approvers)).collect();
-    for id in named.into_iter().chain(holds::could(state, Duty::ManageRoles, now)) {
-        let able = state.principals.get(&id).is_some_and(|p| p.enabled && p.user().is_some());
-        if able && !people.iter().any(|p| state.same_person(*p, id)) {
-            people.push(id);
-        }
-    }
-    people
+    let named = stages.iter().flat_map(|s| named_people(state, &s.approvers));
+    let all = named.chain(holds::could(state, Duty::ManageRoles, now));
+    one_each(state, all.filter(|id| fits(state, &[], *id))).collect()
 }
 
 /// The alert that privileged roles became impossible to approve, or possible again.
 pub(super) fn unsatisfiable_now(before: &State, next: &State, now: Time) -> Option<Event> {
-    let could: Vec<PrincipalId> = holds::could(next, Duty::ManageRoles, now);
-    let mut fallback: Vec<PrincipalId> = Vec::new();
-    for id in could {
-        if !fallback.iter().any(|p| next.same_person(*p, id)) {
-            fallback.push(id);
-        }
-    }
+    let could = holds::could(next, Duty::ManageRoles, now).into_iter();
+    let enough = one_each(next, could).nth(1).is_some();
     let mut roles = Vec::new();
     for (id, rules) in &next.rules {
         let approval = &rules.activation.approval;
         let held = next.holders_of(*id).next().is_some();
-        if !approval.required || !held || next.roles.get(id).is_none_or(|r| !r.privileged()) || fallback.len() >= 2 {
+        if !approval.required || !held || next.roles.get(id).is_none_or(|r| !r.privileged()) || enough {
             continue;
         }
         if people_for(next, &approval.stages, now).len() < 2 {

@@ -111,14 +111,7 @@ pub(super) fn remove(
         }
     }
     let stops = if when == Removal::WhenRunningEnd { Vec::new() } else { stops };
-    let answer = Asked {
-        request: cx.request(),
-        status: Status::Revoked,
-        starts: None,
-        ends: None,
-        approvers: Vec::new(),
-        stops,
-    };
+    let answer = Asked { request: cx.request(), status: Status::Revoked, starts: None, ends: None, stops };
     Ok((events, Answer::Asked(answer)))
 }
 
@@ -167,7 +160,6 @@ pub(super) fn granted(ask: &Ask, now: Time, starts: Time, ends: Option<Time>) ->
         status: if starts > now { Status::Granted } else { Status::Provisioned },
         starts: (starts > now).then_some(starts),
         ends,
-        approvers: Vec::new(),
         stops: Vec::new(),
     })
 }
@@ -238,7 +230,7 @@ pub(super) fn checked(
     let from = if action == Action::AdminExtend { cx.now } else { starts };
     let broken = broken(side(rules, sort), terms, cx, from, ends);
     if !broken.is_empty() {
-        return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
+        return Err(Refusal::Rules { broken, role: role.told().into() });
     }
     Ok((on_record(cx, by, action, terms), starts, ends))
 }

@@ -5,6 +5,7 @@
 use super::*;
 use crate::event::Why;
 use crate::role::GLOBAL_ADMINISTRATOR;
+use alloc::collections::BTreeSet;
 
 /// How many enabled emergency accounts hold standing Global Administrator in the whole tenant.
 pub(super) fn ways_in(state: &State, now: Time) -> usize {
@@ -35,7 +36,8 @@ pub(super) fn reached_by(state: &State, principal: PrincipalId) -> Vec<Principal
 /// as it is after `events`, and adds what follows to them.
 pub(super) fn settle(state: &State, events: &mut Vec<Event>, cx: &Context, principals: Vec<PrincipalId>, why: Why) {
     let next = after(state, events, cx);
-    for id in principals {
+    let mut seen = BTreeSet::new();
+    for id in principals.into_iter().filter(|id| seen.insert(*id)) {
         for a in &next.held_by(id).assignments {
             if let Some(from) = a.from
                 && !supported(&next, id, from, a.target)
@@ -71,16 +73,24 @@ pub(super) fn close_idle(state: &State, events: &mut Vec<Event>, cx: &Context) {
         _ => None,
     };
     let waited = |id: &EligibilityId| state.eligibilities.get(id).is_some_and(|e| e.closing);
-    let closing: Vec<EligibilityId> = events.iter().filter_map(from).filter(waited).collect();
+    let closing: BTreeSet<EligibilityId> = events.iter().filter_map(from).filter(waited).collect();
+    if closing.is_empty() {
+        return;
+    }
+    // All of them in one look ahead: thousands of activations may have come from one eligibility.
+    let next = after(state, events, cx);
+    let mut let_go = Vec::new();
     for id in closing {
-        let next = after(state, events, cx);
         let Some(e) = next.eligibilities.get(&id) else { continue };
         let reached = reached_by(&next, e.principal);
         if !reached.iter().any(|p| next.held_by(*p).assignments.iter().any(|a| a.from == Some(id))) {
             events.push(Event::EligibilityEnded { eligibility: id, why: Why::Removed, ask: None });
-            // Somebody may have asked before it was closed, and still waits.
-            settle(state, events, cx, reached, Why::EligibilityGone);
+            let_go.extend(reached);
         }
+    }
+    if !let_go.is_empty() {
+        // Somebody may have asked before it was closed, and still waits.
+        settle(state, events, cx, let_go, Why::EligibilityGone);
     }
 }
 
@@ -123,13 +133,37 @@ pub(super) fn end_all_of(state: &State, events: &mut Vec<Event>, principal: Prin
     events.extend(state.open_of(principal).map(|r| Event::RequestCanceled { request: r.ask.request, why: Some(why) }));
 }
 
-/// Ends everything whose target fits, for good: a role or a scope that goes away.
-pub(super) fn end_targets(state: &State, events: &mut Vec<Event>, why: Why, fits: impl Fn(Target) -> bool) {
+/// What a target was made of, and is no more.
+#[derive(Clone, Copy)]
+pub(super) enum Gone {
+    Role(RoleId),
+    Scope(Scope),
+}
+
+/// Ends everything that was held of a role or at a scope which goes away, for good.
+pub(super) fn end_targets(state: &State, events: &mut Vec<Event>, why: Why, gone: Gone) {
+    let fits = |target: Target| match gone {
+        Gone::Role(role) => target.role_id() == role,
+        Gone::Scope(scope) => target.scope() == scope,
+    };
     for a in state.assignments.values().filter(|a| fits(a.target)) {
         events.push(Event::AssignmentEnded { assignment: a.id, why, ask: None });
     }
-    for e in state.eligibilities.values().filter(|e| fits(e.target)) {
-        events.push(Event::EligibilityEnded { eligibility: e.id, why, ask: None });
+    // There may be a million eligibilities, and this is asked whenever somebody is deleted: they are found by place.
+    let first = EligibilityId::from_u128(0);
+    let from = |role, scope| state.placed.range((role, scope, first)..);
+    let ended = |id: &EligibilityId| Event::EligibilityEnded { eligibility: *id, why, ask: None };
+    match gone {
+        Gone::Role(role) => {
+            let there = from(role, Scope::Tenant).take_while(|((r, _, _), _)| *r == role);
+            events.extend(there.map(|((_, _, id), _)| ended(id)));
+        }
+        Gone::Scope(scope) => {
+            for role in state.roles.keys().copied() {
+                let there = from(role, scope).take_while(|((r, s, _), _)| (*r, *s) == (role, scope));
+                events.extend(there.map(|((_, _, id), _)| ended(id)));
+            }
+        }
     }
     for (_, id) in &state.open {
         if state.requests.get(id).is_some_and(|r| fits(r.ask.target)) {

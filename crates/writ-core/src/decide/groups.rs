@@ -6,7 +6,8 @@
 use super::*;
 use crate::directory::Group;
 use crate::event::Why;
-use crate::rules::Approver;
+use crate::rules::{Approver, Rules};
+use imbl::OrdSet;
 
 /// How many members a group may be created with at once.
 const MEMBERS_MAX: usize = 1000;
@@ -15,25 +16,23 @@ const DEPTH_MAX: usize = 50;
 
 /// Whether a group passes roles or approves requests, itself or by being inside one that does.
 pub fn protected(state: &State, group: PrincipalId) -> bool {
-    let above = state.groups_above(group);
-    let is = |id: PrincipalId| {
-        let held = state.held_by(id);
-        let assignable = state.principals.get(&id).and_then(|p| p.group()).is_some_and(|g| g.role_assignable);
-        assignable
-            || !held.eligibilities.is_empty()
-            || !held.assignments.is_empty()
-            || state.rules.values().any(|r| {
-                let a = &r.activation.approval;
-                a.required && a.stages.iter().flat_map(|s| &s.approvers).any(|x| *x == Approver::Group(id))
-            })
-            // Somebody who waits for an approver may not be helped by a change of the approvers either.
-            || state.open.iter().any(|(_, r)| {
-                state.requests.get(r).is_some_and(|r| {
-                    r.stages.iter().flat_map(|s| &s.stage.approvers).any(|x| *x == Approver::Group(id))
-                })
-            })
+    let mut all = state.groups_above(group);
+    all.insert(group);
+    let passes = |id: &PrincipalId| {
+        let held = state.held_by(*id);
+        let assignable = state.principals.get(id).and_then(|p| p.group()).is_some_and(|g| g.role_assignable);
+        assignable || !held.eligibilities.is_empty() || !held.assignments.is_empty()
     };
-    is(group) || above.iter().any(|g| is(*g))
+    let named = |approver: &Approver| matches!(approver, Approver::Group(id) if all.contains(id));
+    let approves = |rules: &Rules| {
+        let approval = &rules.activation.approval;
+        approval.asked() && approval.stages.iter().flat_map(|s| &s.approvers).any(named)
+    };
+    // Somebody who waits for an approver may not be helped by a change of the approvers either.
+    let waited_for = |r: &RequestId| {
+        state.requests.get(r).is_some_and(|r| r.stages.iter().flat_map(|s| &s.stage.approvers).any(named))
+    };
+    all.iter().any(passes) || state.rules.values().any(|r| approves(r)) || state.open.iter().any(|(_, r)| waited_for(r))
 }
 
 fn group(state: &State, id: PrincipalId) -> Result<&Group, Refusal> {
@@ -71,7 +70,7 @@ pub(super) fn create(
     if members.len() > MEMBERS_MAX || owners.len() > MEMBERS_MAX {
         return Err(Refusal::TooMany { what: "members at creation", max: MEMBERS_MAX });
     }
-    let by = cx.with_duty(state, if role_assignable { Duty::ManageProtectedGroups } else { Duty::ManageGroups })?;
+    cx.with_duty(state, if role_assignable { Duty::ManageProtectedGroups } else { Duty::ManageGroups })?;
     if state.principals.contains_key(&id) {
         return Err(Refusal::Taken { what: "id", name: id.to_string() });
     }
@@ -80,19 +79,18 @@ pub(super) fn create(
         if p.emergency() && members.contains(member) {
             return Err(Refusal::Conflict { why: "An emergency account stands alone: it is in no group.".into() });
         }
-        if p.group().is_some() && depth_below(state, *member) + 1 >= DEPTH_MAX {
-            return Err(Refusal::TooMany { what: "levels of groups within groups", max: DEPTH_MAX });
-        }
         if role_assignable && p.group().is_some() {
             return Err(Refusal::Conflict {
                 why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into(),
             });
         }
     }
-    // Nothing is lost yet by one's own membership: a new group gives and approves nothing. It is looked at again
-    // when somebody gives it a role, or names it an approver.
-    let _ = by;
-    let unique = |list: &[PrincipalId]| list.iter().copied().collect::<imbl::OrdSet<_>>().into_iter().collect();
+    let groups = |id: &PrincipalId| state.principals.get(id).is_some_and(|p| p.group().is_some());
+    if depth_below(state, members.iter().copied().filter(groups).collect()) >= DEPTH_MAX {
+        return Err(Refusal::TooMany { what: "levels of groups within groups", max: DEPTH_MAX });
+    }
+    // Nothing is gained yet by one's own membership: a new group gives and approves nothing.
+    let unique = |list: &[PrincipalId]| list.iter().copied().collect::<OrdSet<_>>().into_iter().collect();
     let event = Event::GroupCreated {
         group: id,
         name: Personal::new(id, name.trim()),
@@ -141,7 +139,7 @@ pub(super) fn add_member(state: &State, cx: &Context, id: PrincipalId, member: P
                 why: "A role-assignable group has no groups in it: it passes roles to direct members only.".into(),
             });
         }
-        if depth_above(state, id) + depth_below(state, member) + 1 >= DEPTH_MAX {
+        if depth_above(state, id) + depth_below(state, OrdSet::unit(member)) >= DEPTH_MAX {
             return Err(Refusal::TooMany { what: "levels of groups within groups", max: DEPTH_MAX });
         }
     }
@@ -165,17 +163,10 @@ pub(super) fn add_member(state: &State, cx: &Context, id: PrincipalId, member: P
 }
 
 fn depth_above(state: &State, group: PrincipalId) -> usize {
-    let mut level: Vec<PrincipalId> = vec![group];
+    let mut level = OrdSet::unit(group);
     let mut depth = 0;
     while depth < DEPTH_MAX {
-        level = level
-            .iter()
-            .filter_map(|g| state.groups_of.get(g))
-            .flatten()
-            .copied()
-            .collect::<imbl::OrdSet<_>>()
-            .into_iter()
-            .collect();
+        level = level.iter().filter_map(|g| state.groups_of.get(g)).flatten().copied().collect();
         if level.is_empty() {
             break;
         }
@@ -184,18 +175,13 @@ fn depth_above(state: &State, group: PrincipalId) -> usize {
     depth
 }
 
-fn depth_below(state: &State, group: PrincipalId) -> usize {
-    let mut level: Vec<PrincipalId> = vec![group];
-    let mut depth = 0;
-    while depth < DEPTH_MAX {
-        let members =
-            level.iter().filter_map(|g| state.principals.get(g)?.group()).flat_map(|g| g.members.iter().copied());
-        let groups: imbl::OrdSet<_> =
-            members.filter(|m| state.principals.get(m).is_some_and(|p| p.group().is_some())).collect();
-        level = groups.into_iter().collect();
-        if level.is_empty() {
-            break;
-        }
+/// How many levels of groups there are from these down, themselves counted; those that are in several groups of a level
+/// are looked at once.
+fn depth_below(state: &State, groups: OrdSet<PrincipalId>) -> usize {
+    let (mut level, mut depth) = (groups, 0);
+    while !level.is_empty() && depth < DEPTH_MAX {
+        let members = level.iter().filter_map(|g| state.principals.get(g)?.group()).flat_map(|g| g.members.iter());
+        level = members.copied().filter(|m| state.principals.get(m).is_some_and(|p| p.group().is_some())).collect();
         depth += 1;
     }
     depth

@@ -2,15 +2,21 @@
 //!
 //! Always: one local account belongs to one person; a host speaks only for itself.
 
+use super::ending::Gone;
 use super::*;
 use crate::command::{Effect, Intent, Outcome, Place};
 use crate::directory::{Account, Drift, LocalAccount, StrayGrant};
 use crate::personal::Passage;
 use crate::plan;
 use crate::state::Purpose;
+use alloc::collections::BTreeSet;
 
 /// How many hosts a tenant may have.
 const HOSTS_MAX: usize = 100_000;
+/// How many places may have an account rule of their own.
+const RULES_MAX: usize = 1000;
+/// How many different account rules there may be: with each of them, everybody has one name more that is theirs.
+const RULE_SORTS_MAX: usize = 20;
 /// The largest report.
 const REPORT_MAX: usize = 10_000;
 
@@ -66,7 +72,7 @@ pub(super) fn remove(state: &State, cx: &Context, host: DeviceId) -> Judged {
     known(state, host)?;
     cx.with_duty(state, Duty::ManageHosts)?;
     let mut events = Vec::new();
-    ending::end_targets(state, &mut events, crate::event::Why::ScopeGone, |t| t.scope() == Scope::Object(host.0));
+    ending::end_targets(state, &mut events, crate::event::Why::ScopeGone, Gone::Scope(Scope::Object(host.0)));
     events.push(Event::HostRemoved { host });
     ending::close_idle(state, &mut events, cx);
     Ok((events, Answer::Done))
@@ -127,6 +133,18 @@ pub(super) fn set_account_rule(state: &State, cx: &Context, place: Place, rule: 
         _ => {}
     }
     cx.with_duty(state, Duty::ManageHosts)?;
+    if let Some(rule) = rule {
+        let places = state.account_rules.len() + usize::from(!state.account_rules.contains_key(&place));
+        // The one that is there goes, so it does not count.
+        let others = state.account_rules.iter().filter(|(at, _)| **at != place).map(|(_, rule)| rule.as_str());
+        let sorts = others.chain([rule]).collect::<BTreeSet<&str>>().len();
+        if places > RULES_MAX {
+            return Err(Refusal::TooMany { what: "places with an account rule of their own", max: RULES_MAX });
+        }
+        if sorts > RULE_SORTS_MAX {
+            return Err(Refusal::TooMany { what: "different account rules", max: RULE_SORTS_MAX });
+        }
+    }
     Ok((vec![Event::AccountRuleSet { place, rule: rule.map(Into::into) }], Answer::Done))
 }
 

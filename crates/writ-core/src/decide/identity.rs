@@ -146,11 +146,7 @@ pub(super) fn bind(
             return Err(Refusal::SelfOnly { act: "bind a factor of their own" });
         }
         if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
-            return Err(Refusal::Rules {
-                broken: vec![broken],
-                role: "Binding another factor".into(),
-                approvers: Vec::new(),
-            });
+            return Err(Refusal::Rules { broken: vec![broken], role: "Binding another factor".into() });
         }
     }
     if !p.enabled {
@@ -186,11 +182,7 @@ pub(super) fn remove(state: &State, cx: &Context, id: PrincipalId, credential: C
     if cx.caller.principal == Some(id) {
         cx.asker(state)?;
         if let Some(broken) = mfa_missing(&cx.caller.proof, Span::from_minutes(5), cx.now) {
-            return Err(Refusal::Rules {
-                broken: vec![broken],
-                role: "Removing a factor".into(),
-                approvers: Vec::new(),
-            });
+            return Err(Refusal::Rules { broken: vec![broken], role: "Removing a factor".into() });
         }
     } else if cx.at_console("remove a credential").is_err() {
         let by = cx.with_duty_over(state, Duty::ResetProofs, id.0)?;

@@ -26,7 +26,7 @@ pub(super) fn assign(state: &State, cx: &Context, principal: PrincipalId, target
         broken.extend(mfa_missing(&cx.caller.proof, assignment::MFA_AGE_MAX, cx.now));
     }
     if !broken.is_empty() {
-        return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
+        return Err(Refusal::Rules { broken, role: role.told().into() });
     }
     let assignment = AssignmentId(cx.ids[0]);
     Ok((vec![Event::AssignmentMade { assignment, principal, target }], Answer::Made(assignment.0)))

@@ -135,7 +135,7 @@ pub(super) fn ask(state: &State, cx: &Context, more: More, sort: Sort, terms: &T
         broken.push(Broken::NoReason);
     }
     if !broken.is_empty() {
-        return Err(Refusal::Rules { broken, role: role.told().into(), approvers: Vec::new() });
+        return Err(Refusal::Rules { broken, role: role.told().into() });
     }
     let ask = Ask { start: terms.start.filter(|s| *s > cx.now), ..on_record(cx, asker, action, terms) };
     let mut stages = match rules.activation.approval.required_for_extension {
@@ -143,7 +143,7 @@ pub(super) fn ask(state: &State, cx: &Context, more: More, sort: Sort, terms: &T
         false => Vec::new(),
     };
     stages.push(Stage::by_administrator());
-    let answer = waiting(state, cx, &ask, &stages);
+    let answer = waiting(&ask);
     Ok((vec![Event::MoreAsked { ask, sort, of, stages, until }], answer))
 }
 
@@ -182,8 +182,7 @@ pub(super) fn activation(state: &State, cx: &Context, terms: &Terms) -> Judged {
     let rules = activation::rules_of(state, role.id)?;
     let broken = activation::broken(state, cx, rules, terms, ends.since(a.starts));
     if !broken.is_empty() {
-        let approvers = activation::approver_names(state, rules, asker, cx.now);
-        return Err(Refusal::Rules { broken, role: role.told().into(), approvers });
+        return Err(Refusal::Rules { broken, role: role.told().into() });
     }
     let ask = Ask {
         start: None,
@@ -197,7 +196,7 @@ pub(super) fn activation(state: &State, cx: &Context, terms: &Terms) -> Judged {
         // After its end there would be nothing to extend without a gap.
         let until = old.min(cx.now + rules.activation.pending_max);
         let (sort, of, stages) = (Sort::Assignment, Some(a.id.0), approval.stages.clone());
-        let answer = waiting(state, cx, &ask, &stages);
+        let answer = waiting(&ask);
         return Ok((vec![Event::MoreAsked { ask, sort, of, stages, until }], answer));
     }
     let answer = Answer::Asked(Asked {
@@ -205,7 +204,6 @@ pub(super) fn activation(state: &State, cx: &Context, terms: &Terms) -> Judged {
         status: Status::Provisioned,
         starts: None,
         ends: Some(ends),
-        approvers: Vec::new(),
         stops: Vec::new(),
     });
     Ok((vec![Event::ActivationExtended { ask, assignment: a.id, ends }], answer))
@@ -252,13 +250,12 @@ fn waits_already(state: &State, asker: PrincipalId, same: impl Fn(&Request) -> b
 }
 
 /// What to tell somebody whose ask for more time waits for others.
-fn waiting(state: &State, cx: &Context, ask: &Ask, stages: &[Stage]) -> Answer {
+fn waiting(ask: &Ask) -> Answer {
     Answer::Asked(Asked {
         request: ask.request,
         status: Status::PendingApproval,
         starts: None,
         ends: None,
-        approvers: approval::who_could_approve(state, stages, &[ask.subject], cx.now),
         stops: Vec::new(),
     })
 }
@@ -270,11 +267,9 @@ pub(super) fn decider_meets_rules(state: &State, cx: &Context, request: &Request
     let missing = side.mfa.then(|| mfa_missing(&cx.caller.proof, assignment::MFA_AGE_MAX, cx.now)).flatten();
     match missing {
         None => Ok(()),
-        Some(broken) => Err(Refusal::Rules {
-            broken: vec![broken],
-            role: state.role_name(request.ask.target.role_id()),
-            approvers: Vec::new(),
-        }),
+        Some(broken) => {
+            Err(Refusal::Rules { broken: vec![broken], role: state.role_name(request.ask.target.role_id()) })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Always: built-in roles never change; deleting a role, or disabling it, ends what was held of it; nobody widens a role
 //! that they gain by, or enables it, and only those who manage roles do so with one that is privileged, or becomes so.
 
+use super::ending::Gone;
 use super::*;
 use crate::event::Why;
 use crate::role::Role;
@@ -153,7 +154,7 @@ pub(super) fn delete(state: &State, cx: &Context, id: RoleId) -> Judged {
     custom(state, id)?;
     cx.with_duty(state, Duty::DefineRoles)?;
     let mut events = Vec::new();
-    ending::end_targets(state, &mut events, Why::RoleGone, |t| t.role_id() == id);
+    ending::end_targets(state, &mut events, Why::RoleGone, Gone::Role(id));
     events.push(Event::RoleDeleted { role: id });
     Ok((events, Answer::Done))
 }

@@ -91,8 +91,7 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
             }
         }
         RuleChange::Approval(approval) => {
-            let asked = approval.required || approval.required_for_extension;
-            if approval.stages.len() > 5 || (asked && approval.stages.is_empty()) {
+            if approval.stages.len() > 5 || (approval.asked() && approval.stages.is_empty()) {
                 return malformed("setting.approvalStages", "give between one and five stages");
             }
             for stage in &approval.stages {

@@ -2,6 +2,7 @@
 //!
 //! Always: units do not nest; deleting one ends what was held in it.
 
+use super::ending::Gone;
 use super::*;
 use crate::event::Why;
 
@@ -36,7 +37,7 @@ pub(super) fn delete(state: &State, cx: &Context, id: UnitId) -> Judged {
     unit(state, id)?;
     cx.with_duty(state, Duty::ManageUnits)?;
     let mut events = Vec::new();
-    ending::end_targets(state, &mut events, Why::ScopeGone, |t| t.scope() == Scope::Unit(id));
+    ending::end_targets(state, &mut events, Why::ScopeGone, Gone::Scope(Scope::Unit(id)));
     events.push(Event::UnitDeleted { unit: id });
     settle_objects(state, &mut events, cx);
     Ok((events, Answer::Done))

@@ -3,6 +3,7 @@
 //! Always: whoever is powerful is changed, disabled or deleted only by those who manage roles; disabling ends
 //! activations, and enabling again revives none.
 
+use super::ending::Gone;
 use super::*;
 use crate::command::NewUser;
 use crate::event::Why;
@@ -197,7 +198,7 @@ pub(super) fn delete(state: &State, cx: &Context, id: PrincipalId) -> Judged {
     }
     let reached: Vec<PrincipalId> = ending::reached_by(state, id).into_iter().filter(|r| *r != id).collect();
     ending::end_all_of(state, &mut events, id, Why::Deleted);
-    ending::end_targets(state, &mut events, Why::ScopeGone, |t| t.scope() == Scope::Object(id.0));
+    ending::end_targets(state, &mut events, Why::ScopeGone, Gone::Scope(Scope::Object(id.0)));
     events.push(Event::PrincipalDeleted { principal: id });
     ending::settle(state, &mut events, cx, reached, Why::LeftGroup);
     Ok((events, Answer::Done))

@@ -2,6 +2,7 @@
 
 use super::*;
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 
 impl State {
     pub(super) fn put_eligibility(&mut self, e: Eligibility) {
@@ -229,28 +230,30 @@ impl State {
 
     /// Runs a change of users or mappings and keeps `account_names` beside it.
     pub(super) fn renaming(&mut self, persons: &[PersonId], change: impl FnOnce(&mut State)) {
+        let rules = rules_distinct(&self.account_rules);
         for person in persons {
-            for name in self.names_mapped(*person) {
+            for name in self.names_mapped(*person, &rules) {
                 self.account_names.remove(&(name, *person));
             }
         }
         change(self);
+        let rules = rules_distinct(&self.account_rules);
         for person in persons {
-            for name in self.names_mapped(*person) {
+            for name in self.names_mapped(*person, &rules) {
                 self.account_names.insert((name, *person));
             }
         }
     }
 
-    /// Every local account name (lower case) this person maps to somewhere.
-    fn names_mapped(&self, person: PersonId) -> Vec<String> {
+    /// Every local account name (lower case) this person maps to somewhere, under these rules.
+    fn names_mapped(&self, person: PersonId, rules: &[String]) -> Vec<String> {
         let users = self.persons.get(&person).into_iter().flatten();
         let locals = users
             .filter_map(|id| self.principals.get(id)?.user()?.upn.text())
             .map(|upn| upn.split('@').next().unwrap_or(upn).to_lowercase());
         let mut names: Vec<String> = Vec::new();
         for local in locals {
-            names.extend(self.account_rules.values().map(|rule| rule.replace("{local}", &local)));
+            names.extend(rules.iter().map(|rule| rule.replace("{local}", &local)));
             names.push(local);
         }
         let first = (person, Place::Host(DeviceId::from_u128(0)));
@@ -278,6 +281,12 @@ impl State {
         }
         take_from(&mut self.persons, user.person, &id);
     }
+}
+
+/// The rules that name accounts somewhere, each once: many hosts may have the same.
+pub(super) fn rules_distinct(rules: &OrdMap<Place, String>) -> Vec<String> {
+    let distinct: BTreeSet<&str> = rules.values().map(String::as_str).collect();
+    distinct.into_iter().map(ToOwned::to_owned).collect()
 }
 
 /// Removes a key if it is there. A persistent set copies its way down to a key before it finds nothing to remove, and

@@ -213,3 +213,38 @@ fn codes_that_have_expired_do_not_stand_in_the_way_of_new_ones() {
     s.by("dana", next).expect("the others are void");
     assert_eq!(s.state.codes.len(), 1);
 }
+
+#[test]
+fn a_token_for_groups_gives_nobody_a_role_through_one() {
+    let mut s = Story::new();
+    let group = PrincipalId::from_u128(0x9a);
+    let create = Command::CreateGroup {
+        group,
+        name: "operators".into(),
+        description: "".into(),
+        role_assignable: true,
+        owners: vec![],
+        members: vec![],
+    };
+    let with = |s: &Story, scopes: &[&str]| {
+        let scopes: Vec<alloc::string::String> = scopes.iter().map(|name| (*name).into()).collect();
+        Caller { scopes: Some(scopes.into()), ..s.caller("dana") }
+    };
+    let (groups, both) = (["Group.ReadWrite.All"], ["Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory"]);
+    let (member, owner) = (s.id("eve"), s.id("eve"));
+    for command in [
+        create,
+        Command::AddMember { group, member },
+        Command::AddOwner { group, owner },
+        Command::RemoveOwner { group, owner },
+        Command::RemoveMember { group, member },
+        Command::UpdateGroup { group, name: Some("ops".into()), description: None },
+        Command::DeletePrincipal { principal: group },
+    ] {
+        let refused = s.run(with(&s, &groups), command.clone());
+        assert!(matches!(refused, Err(Refusal::MissingScope { .. })), "{command:?}: {refused:?}");
+        s.run(with(&s, &both), command).expect("with the permission for roles");
+    }
+    let ordinary = Command::AddMember { group: s.id("security"), member };
+    s.run(with(&s, &groups), ordinary).expect("a group that passes no role");
+}

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn failed_rules_are_all_named_as_graph_names_them() {
         let broken = vec![Broken::NoReason, Broken::NoTicket];
-        let p = problem(&Refusal::Rules { broken, role: "DBA".into(), approvers: vec![] }, Part::Requests);
+        let p = problem(&Refusal::Rules { broken, role: "DBA".into() }, Part::Requests);
         insta::assert_snapshot!(p.message(), @"The following policy rules failed: JustificationRule - Justification is required, TicketingRule - Ticket information is required. DBA asks for more: reason (none given); ticket (none given).");
         assert_eq!((p.status().as_u16(), p.code()), (400, "RoleAssignmentRequestPolicyValidationFailed"));
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_missing_authentication_context_is_a_claims_challenge() {
         let broken = vec![Broken::NoContext { claim: "c1".into() }];
-        let p = problem(&Refusal::Rules { broken, role: "DBA".into(), approvers: vec![] }, Part::Requests);
+        let p = problem(&Refusal::Rules { broken, role: "DBA".into() }, Part::Requests);
         assert_eq!(
             p.message(),
             "&claims=%7B%22access_token%22%3A%7B%22acrs%22%3A%7B%22essential%22%3Atrue%2C%20%22value%22%3A%22c1%22%7D%7D%7D"

@@ -1,5 +1,6 @@
 //! Hosts, local accounts, and what is in force on hosts.
 
+use super::super::index::rules_distinct;
 use super::*;
 use crate::command::{Intent, Outcome};
 use crate::directory::{LocalAccount, StrayGrant};
@@ -65,13 +66,15 @@ impl State {
     }
 
     pub(super) fn account_rule_set(&mut self, place: Place, rule: Option<&str>) {
-        let everybody: Vec<PersonId> = self.persons.keys().copied().collect();
-        self.renaming(&everybody, |s| {
-            match rule {
-                Some(rule) => s.account_rules.insert(place, rule.into()),
-                None => s.account_rules.remove(&place),
-            };
-        });
+        let mut rules = self.account_rules.clone();
+        match rule {
+            Some(rule) => rules.insert(place, rule.into()),
+            None => rules.remove(&place),
+        };
+        // Everybody's names are gone through only if a rule is new, or the last of its kind is gone.
+        let same = rules_distinct(&rules) == rules_distinct(&self.account_rules);
+        let everybody = if same { Vec::new() } else { self.persons.keys().copied().collect() };
+        self.renaming(&everybody, |s| s.account_rules = rules);
     }
 
     pub(super) fn grants_intended(&mut self, grants: &[Intent]) {
