@@ -62,6 +62,7 @@ pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
         .replace("{owner}", &DANA.to_string())
         .replace("{step}", ask)
         .replace("{membership}", "none")
+        .replace("{size}", "48x48")
         .replace("{item}", &SECURITY.to_string())
         .replace("(appId)", &format!("(appId='{}')", COMMAND_LINE.app))
         .replace("(deviceId)", "(deviceId='00000000-0000-0000-0000-00000000dead')")

@@ -1,5 +1,5 @@
 //! Kinds of resources that Graph has and of which there are none here: nobody is given a part in a program, nobody has
-//! a manager, nothing lies in a bin. A script that looks gets an empty list, with everything a list can be asked.
+//! a manager or a photo, nothing lies in a bin. A script that looks gets an empty list, with everything a list can be asked.
 //!
 //! Always: an answer from here is true. What is kept in another form than Graph's is not here but refused by name.
 
@@ -9,6 +9,7 @@ use super::groups::GROUP;
 use super::odata::{Entity, Link, Property};
 use super::page::Shape;
 use crate::http::problem::Problem;
+use axum::http::StatusCode;
 use writ_core::may::Query;
 
 /// `appRoleAssignment`: the part that a user or a group has in a program.
@@ -111,6 +112,21 @@ pub const ROUTES: &[Route] = &[
     Route::post("identityGovernance/privilegedAccess/group/assignmentScheduleRequests", |ask| {
         Box::pin(async { not_for_groups(ask) })
     }),
+    Route::get("me/photo", no_picture_of_me),
+    Route::get("me/photo/$value", no_picture_of_me),
+    Route::get("me/photos", no_picture_of_me),
+    Route::get("me/photos/{size}", no_picture_of_me),
+    Route::get("me/photos/{size}/$value", no_picture_of_me),
+    Route::get("users/{id}/photo", no_picture_of_user),
+    Route::get("users/{id}/photo/$value", no_picture_of_user),
+    Route::get("users/{id}/photos", no_picture_of_user),
+    Route::get("users/{id}/photos/{size}", no_picture_of_user),
+    Route::get("users/{id}/photos/{size}/$value", no_picture_of_user),
+    Route::get("groups/{id}/photo", no_picture_of_group),
+    Route::get("groups/{id}/photo/$value", no_picture_of_group),
+    Route::get("groups/{id}/photos", no_picture_of_group),
+    Route::get("groups/{id}/photos/{size}", no_picture_of_group),
+    Route::get("groups/{id}/photos/{size}/$value", no_picture_of_group),
     Route::get("directory/deletedItems", bin),
     Route::get("directory/deletedItems/{id}", gone),
     Route::post("directory/deletedItems/{id}/restore()", |ask| Box::pin(async { gone(ask) })),
@@ -133,6 +149,28 @@ fn not_for_groups(ask: &Ask) -> Result<Answer, Problem> {
         "Membership of a group is not given for a while here. Make the group, or its members, eligible for a role: \
          roleManagement/directory/roleEligibilityScheduleRequests.",
     ))
+}
+
+/// Nobody has a photo. Pages ask for one as soon as somebody has signed in, and draw initials when there is none, which
+/// Graph says with a code of its own, also where there would be a list of sizes.
+fn no_picture() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "ImageNotFound", "The photo wasn't found.")
+}
+
+fn no_picture_of_me(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Me)?;
+    ask.me()?;
+    Err(no_picture())
+}
+
+fn no_picture_of_user(ask: &Ask) -> Result<Answer, Problem> {
+    super::users::readable(ask)?;
+    Err(no_picture())
+}
+
+fn no_picture_of_group(ask: &Ask) -> Result<Answer, Problem> {
+    super::groups::readable(ask)?;
+    Err(no_picture())
 }
 
 /// Graph keeps what is deleted for thirty days; here it is gone at once.

@@ -27,7 +27,8 @@ pub static GROUP: Entity = Entity {
         Property::text("displayName"),
         Property::list("groupTypes", &Kind::Text),
         Property::bool("isAssignableToRole"),
-        Property::text("mail").shown(),
+        // No security group has one, at Graph either; pages look for groups by it.
+        Property::text("mail"),
         Property::bool("mailEnabled"),
         Property::text("mailNickname"),
         Property::bool("onPremisesSyncEnabled"),
@@ -146,9 +147,14 @@ fn named(ask: &Ask) -> Result<PrincipalId, Problem> {
     if is_group { Ok(id) } else { Err(ask.missing("id")) }
 }
 
-fn one(ask: &Ask) -> Result<Answer, Problem> {
+/// The group that the path names, if the caller may read about it.
+pub(super) fn readable(ask: &Ask) -> Result<PrincipalId, Problem> {
     ask.reads(Query::Directory)?;
-    let row = Object::principal(&ask.moment, named(ask)?).ok_or_else(|| ask.missing("id"))?;
+    named(ask)
+}
+
+fn one(ask: &Ask) -> Result<Answer, Problem> {
+    let row = Object::principal(&ask.moment, readable(ask)?).ok_or_else(|| ask.missing("id"))?;
     ask.one(&GROUP, "groups/$entity", &row)
 }
 

@@ -44,7 +44,7 @@ pub static USER: Entity = Entity {
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("ownedObjects", &DIRECTORY_OBJECT).mixed(),
-        Link::one("manager", &DIRECTORY_OBJECT).mixed(),
+        Link::one("manager", &DIRECTORY_OBJECT).mixed().levels(),
         Link::many("directReports", &DIRECTORY_OBJECT).mixed(),
         Link::many("ownedDevices", &DIRECTORY_OBJECT).mixed(),
         Link::many("registeredDevices", &DIRECTORY_OBJECT).mixed(),

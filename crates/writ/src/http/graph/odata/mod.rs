@@ -80,6 +80,8 @@ pub struct Link {
     pub many: bool,
     /// Whether what is at its end may be of several types, so that each row says its own.
     pub mixed: bool,
+    /// Whether the same link may be followed on from what is at its end, as far as `$levels` says.
+    pub levels: bool,
 }
 
 /// A resource that can be asked for its properties.
@@ -212,15 +214,19 @@ impl Property {
 impl Link {
     /// A link to at most one resource.
     pub const fn one(name: &'static str, to: &'static Entity) -> Self {
-        Self { name, to, many: false, mixed: false }
+        Self { name, to, many: false, mixed: false, levels: false }
     }
     /// A link to any number of resources.
     pub const fn many(name: &'static str, to: &'static Entity) -> Self {
-        Self { name, to, many: true, mixed: false }
+        Self { name, to, many: true, mixed: false, levels: false }
     }
     /// The same, to resources of several types.
     pub const fn mixed(self) -> Self {
         Self { mixed: true, ..self }
+    }
+    /// The same, of which `$levels` may be asked. Nothing is at its end, so there is no second level.
+    pub const fn levels(self) -> Self {
+        Self { levels: true, ..self }
     }
 }
 

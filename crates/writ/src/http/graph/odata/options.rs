@@ -119,12 +119,14 @@ impl Query {
             if seen.contains(&option) {
                 return Err(Problem::bad_request(format!("Query option '${option}' was given more than once.")));
             }
-            if of == Of::One && !matches!(option.as_str(), "select" | "expand" | "format") && known(&option) {
+            if of == Of::One && !matches!(option.as_str(), "select" | "expand" | "count" | "format") && known(&option) {
                 return Err(Problem::bad_request(format!(
                     "Query option '${option}' is not allowed here: it applies to lists."
                 )));
             }
             match option.as_str() {
+                // What is left of a condition that a page had none for. Graph takes it for none.
+                "filter" if value.trim().is_empty() => {}
                 "filter" => {
                     let filter = Filter::parse(&value, entity)?;
                     query.filter = Some(match query.filter.take() {
@@ -150,7 +152,8 @@ impl Query {
                 }
                 "count" => {
                     query.count = match value.trim().to_ascii_lowercase().as_str() {
-                        "true" => true,
+                        // Graph wants it for an expansion of several levels; there is nothing to count in one resource.
+                        "true" => of == Of::Many,
                         "false" => false,
                         _ => {
                             return Err(Problem::bad_request(format!(
@@ -372,6 +375,12 @@ fn expand(value: &str, entity: &'static Entity, depth: usize) -> Result<Vec<Expa
                     let (name, value) = option
                         .split_once('=')
                         .ok_or_else(|| wrong("an option inside an expansion reads like $select=id."))?;
+                    if link.levels && name.trim().eq_ignore_ascii_case("$levels") {
+                        if !value.trim().eq_ignore_ascii_case("max") && value.trim().parse().unwrap_or(0u32) == 0 {
+                            return Err(wrong("$levels is a number from 1 on, or max."));
+                        }
+                        continue;
+                    }
                     pairs.push((name.trim().to_owned(), value.to_owned()));
                 }
                 Query::from_pairs(pairs, link.to, if link.many { Of::Many } else { Of::One }, depth + 1)?
