@@ -126,6 +126,18 @@ pub fn may_see_change(state: &State, kind: &str, about: &[Uuid], view: View, cx:
     })
 }
 
+/// Which of the ids that a change is about may be told to somebody who may see it. Rights are made and taken for many at
+/// once: of such a change, nobody is told whom else it is about.
+pub fn told_of_change(state: &State, kind: &str, about: &[Uuid], view: View) -> Vec<Uuid> {
+    let holder = |id: &Uuid| state.principals.contains_key(&PrincipalId(*id)).then_some(PrincipalId(*id));
+    let sees = |holder| may_see_held(state, holder, view);
+    if view == View::All || !kind.starts_with("grant") || about.iter().filter_map(holder).all(sees) {
+        return about.to_vec();
+    }
+    let held = |id: &Uuid| state.assignments.get(&AssignmentId(*id)).map(|a| a.principal);
+    about.iter().copied().filter(|id| holder(id).or_else(|| held(id)).is_some_and(sees)).collect()
+}
+
 /// Whether something held by a principal may be seen: one's own, and what one's groups pass on.
 pub fn may_see_held(state: &State, principal: PrincipalId, view: View) -> bool {
     view.shows(principal)

@@ -9,10 +9,10 @@ use writ_core::plan::account_on;
 use writ_core::time::Span;
 
 const RULES: &str = "/writ/v1/accounts/rules";
-const FIN: DeviceId = DeviceId::from_u128(0xf1f1);
+pub(crate) const FIN: DeviceId = DeviceId::from_u128(0xf1f1);
 
 /// A house with an enrolled host in Finance, which has these accounts.
-async fn with_a_host(accounts: &[&str]) -> House {
+pub(crate) async fn with_a_host(accounts: &[&str]) -> House {
     let house = House::new().await;
     let (code, expires) = (CredentialId::from_u128(1), house.engine.now() + Span::from_hours(1));
     house.does(DANA, Command::IssueHostCode { code, unit: Some(FINANCE), expires }).await;

@@ -1,6 +1,7 @@
 //! What Writ adds to Graph: an explanation, several requests in one, how long a request may wait, and a stream of
 //! changes. All of it opt-in, at paths that Graph does not have.
 
+use crate::accounts::{FIN, with_a_host};
 use crate::elevation::activation;
 use crate::house::{ANA, BEN, CARLA, Client, DANA, EVE, House, ROOT, SCOPES, SECURITY};
 use axum::body::{Body, HttpBody};
@@ -8,7 +9,11 @@ use serde_json::{Value as Json, json};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
-use writ_core::ids::RoleId;
+use writ::engine::fresh_id;
+use writ_core::command::{Caller, Command, Intent};
+use writ_core::decide::Answer;
+use writ_core::ids::{AssignmentId, RoleId};
+use writ_core::scope::{Scope, Target};
 use writ_core::time::Span;
 
 const REQUESTS: &str = "/v1.0/roleManagement/directory/roleAssignmentScheduleRequests";
@@ -290,6 +295,30 @@ async fn who_may_no_longer_see_a_request_hears_no_more_of_it() {
     // Whoever still is hears of the end too, also after the stream was lost in between.
     let mut of_ben = Reader::open(&ben, Some(&asked.id)).await;
     assert_eq!(of_ben.events(2).await, ["request_approved", "activation_began"]);
+}
+
+#[tokio::test]
+async fn of_rights_that_are_made_together_each_is_told_of_their_own() {
+    let house = with_a_host(&["ana", "ben"]).await;
+    let (ana, dana) = (house.signed_in(ANA).await, house.signed_in(DANA).await);
+    let mut intents = Vec::new();
+    for principal in [ANA, BEN] {
+        let standing = Command::AssignPlainly { principal, target: Target::role(ROOT, Scope::Tenant) };
+        let Answer::Made(assignment) = house.does(DANA, standing).await else { panic!("an assignment") };
+        intents.push(Intent { assignment: AssignmentId(assignment), principal, host: FIN, absent_before: true });
+    }
+    let (mut of_ana, mut of_dana) = (Reader::open(&ana, None).await, Reader::open(&dana, None).await);
+    let together = Command::IntendGrants { grants: intents.clone() };
+    house.engine.submit(together, Caller::timer(fresh_id())).await.expect("announced");
+    let told = of_ana.next().await.expect("an event");
+    assert_eq!(told.event, "grant_intended");
+    let (mut about, mut own) = (told.data["about"].clone(), vec![json!(ANA), json!(intents[0].assignment)]);
+    let about = about.as_array_mut().expect("ids");
+    about.sort_by_key(Json::to_string);
+    own.sort_by_key(Json::to_string);
+    assert_eq!(*about, own, "nobody else's, and no host that may be somebody else's");
+    let all = of_dana.next().await.expect("an event").data["about"].clone();
+    assert_eq!(all.as_array().expect("ids").len(), 5, "{all}");
 }
 
 #[tokio::test]

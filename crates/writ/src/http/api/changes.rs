@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use writ_core::command::Caller;
 use writ_core::ids::{PrincipalId, Seq, Uuid};
-use writ_core::may::{Query, may, may_see_change};
+use writ_core::may::{Query, may, may_see_change, told_of_change};
 
 /// How many streams one caller may have open.
 pub const STREAMS_MAX: usize = 4;
@@ -191,25 +191,26 @@ impl Stream {
         })?;
         let Some(last) = changes.last().map(|change| change.seq) else { return Err(Over) };
         for change in changes {
-            if self.sees(&change, &caller)? {
-                self.tell(&change).await?;
+            if let Some(about) = self.seen(&change, &caller)? {
+                self.tell(&change, &about).await?;
             }
         }
         self.after = last;
         Ok(())
     }
 
-    /// Whether the reader may know of a change, as things are now: whoever has lost a role hears no more of what it showed.
-    fn sees(&self, change: &Change, caller: &Caller) -> Result<bool, Over> {
+    /// What the reader may know of a change, if anything, as things are now: whoever has lost a role hears no more of what
+    /// it showed.
+    fn seen(&self, change: &Change, caller: &Caller) -> Result<Option<Vec<Uuid>>, Over> {
         let state = self.app.engine.state();
         let context = self.app.engine.context(caller);
         let view = may(&state, Query::Grants, &context).map_err(|_| Over)?;
-        Ok(may_see_change(&state, &change.kind, &change.about, view, &context))
+        let sees = may_see_change(&state, &change.kind, &change.about, view, &context);
+        Ok(sees.then(|| told_of_change(&state, &change.kind, &change.about, view)))
     }
 
-    async fn tell(&self, change: &Change) -> Result<(), Over> {
-        let ids: &[Uuid] = &change.about;
-        let data = json!({"seq": change.seq, "at": change.at, "kind": change.kind, "about": ids});
+    async fn tell(&self, change: &Change, about: &[Uuid]) -> Result<(), Over> {
+        let data = json!({"seq": change.seq, "at": change.at, "kind": change.kind, "about": about});
         self.send(format!("id: {}\nevent: {}\ndata: {data}\n\n", change.seq, change.kind)).await
     }
 
