@@ -1,37 +1,36 @@
 //! One request to Graph's part of the API: who asks, for what, at which moment; and the answers there are.
-//! Reads look at one frozen moment and pass `may`; writes become commands.
+//! Reads look at one frozen moment and pass `may`; writes become commands (`submit`). What a path goes on to behind one
+//! resource is in `linked`.
+
+mod linked;
+mod submit;
 
 use super::body::JsonBody;
-use super::directory_objects::{collection, in_directory};
-use super::dispatch::{Version, again};
+use super::directory_objects::in_directory;
+use super::dispatch::Version;
 use super::held::Seen;
-use super::odata::options::{By, Of, Query, pairs_of};
+use super::odata::options::{Of, Query, pairs_of};
 use super::odata::render::{Room, write};
 use super::odata::value::write_text;
-use super::odata::{Entity, Kind, Linked, Property, Row};
+use super::odata::{Entity, Row};
 use super::page::{Place, ROWS_BYTES_MAX, Shape, fitting, page};
 use super::permissions::needed_to_expand;
-use super::policy_rules::{PLACE, RULE};
 pub use super::route::Route;
 use super::walk::Reach;
-use crate::engine::Wrong;
 use crate::history::History;
 use crate::http::problem::{Ids, Problem};
-use crate::http::refused::{Part, problem};
 use crate::http::router::App;
-use crate::store::Fault;
 use axum::body::Bytes;
 use http::StatusCode;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
-use writ_core::command::{Caller, Command};
-use writ_core::decide::{Answer as Decided, Context};
+use writ_core::command::Caller;
+use writ_core::decide::Context;
 use writ_core::ids::PrincipalId;
 use writ_core::may::{self, View, may};
 use writ_core::permission::{Act, permitted};
-use writ_core::refusal::Refusal;
 use writ_core::state::{Request, State};
 use writ_core::time::Time;
 
@@ -422,146 +421,6 @@ impl Ask {
         Ok(Answer::Written(out))
     }
 
-    /// One resource; or, when the path goes on with a link's name, what the link leads to.
-    pub fn one(&self, entity: &'static Entity, context: &str, row: &dyn Row) -> Result<Answer, Problem> {
-        let name = self.at("link");
-        if !name.is_empty() {
-            let entity = row.entity();
-            let link = entity.links.iter().find(|l| l.name.eq_ignore_ascii_case(name));
-            let property = entity.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
-            return match (link, property) {
-                (Some(link), _) => self.follow(row, link),
-                (None, Some(property)) if self.at("item").is_empty() => self.property(row, property, context),
-                _ => Err(Problem::unknown_segment(name)),
-            };
-        }
-        let query = self.parsed(entity, Of::One)?;
-        self.written(&query, context, row, false)
-    }
-
-    /// One property by itself: `/users/{id}/displayName`.
-    fn property(&self, row: &dyn Row, property: &Property, context: &str) -> Result<Answer, Problem> {
-        if self.counting || self.references || self.cast.is_some() {
-            return Err(Problem::unknown_segment(property.name));
-        }
-        // It takes no options; one that is misspelt is refused as anywhere else.
-        self.parsed(row.entity(), Of::One)?;
-        let (of, id) = (context.trim_end_matches("/$entity"), row.get("id"));
-        let context = format!("{of}('{}')/{}", id.as_str().unwrap_or_default(), property.name);
-        Ok(match row.get(property.name) {
-            Json::Null => Answer::Nothing,
-            value => Answer::Found(json!({"@odata.context": self.context_url(&context), "value": value})),
-        })
-    }
-
-    /// What a context says of a link whose resources exist only within the one it is followed from: where they are.
-    fn contained(&self, link: &super::odata::Link) -> Option<String> {
-        let (id, path) = (self.at("id"), self.url.strip_prefix(&self.base)?.trim_start_matches('/'));
-        let (collection, _) = path.split_once(&format!("/{id}/"))?;
-        let within = ["unifiedRoleManagementPolicyRule", "approvalStep"].contains(&link.to.name);
-        within.then(|| format!("{collection}('{id}')/{}", link.name))
-    }
-
-    /// What a link leads to: one resource, or a list with all its options.
-    fn follow(&self, row: &dyn Row, link: &'static super::odata::Link) -> Result<Answer, Problem> {
-        if let Some(cast) = self.cast.filter(|_| !link.mixed) {
-            return Err(Problem::unknown_segment(&format!("microsoft.graph.{}", cast.name)));
-        }
-        let contained = self.contained(link);
-        let whole = match &contained {
-            Some(path) => path,
-            None if link.mixed => "directoryObjects",
-            None => link.to.name,
-        };
-        let (to, whole, mixed) = match self.cast {
-            Some(cast) => (cast, collection(cast), false),
-            None => (link.to, whole, link.mixed),
-        };
-        let fits = |row: &dyn Row| self.cast.is_none_or(|cast| std::ptr::eq(row.entity(), cast));
-        let item = self.at("item");
-        // What may be very long is read only as far as a page needs.
-        if row.many_from(link.name, Uuid::nil()).is_some() {
-            let from = |id| row.many_from(link.name, id).into_iter().flatten().filter(|row| fits(&**row));
-            if !item.is_empty() {
-                let found = Uuid::try_parse(item).ok().and_then(|id| from(id).next());
-                return self.item(found, to, whole, mixed);
-            }
-            let shape = Shape::by_id().sorted();
-            let listed = self.list_as(to, whole, if mixed { shape.typed() } else { shape }, |_, id| from(id))?;
-            return Ok(if self.references { self.as_references(listed) } else { listed });
-        }
-        if !self.reach.allows(row.width(link.name)) {
-            // It is read again where there is time for it.
-            return Err(Problem::internal());
-        }
-        match row.link(link.name) {
-            Linked::Many(mut rows) => {
-                rows.retain(|row| fits(&**row));
-                if !item.is_empty() {
-                    return self.item(rows, to, whole, mixed);
-                }
-                let shape = if mixed { Shape::by_id().typed() } else { Shape::by_id() };
-                let shape = if std::ptr::eq(to, &RULE) {
-                    shape.ordered(vec![By { property: PLACE, kind: Kind::Text, descending: false }])
-                } else {
-                    shape
-                };
-                let listed = self.list_as(to, whole, shape, |_, _| rows.into_iter())?;
-                Ok(if self.references { self.as_references(listed) } else { listed })
-            }
-            Linked::One(Some(target)) if self.references => {
-                let reference = self.reference(target.get("id").as_str().unwrap_or_default());
-                Ok(Answer::Found(json!({"@odata.context": self.context_url("$ref"), "@odata.id": reference})))
-            }
-            Linked::One(Some(target)) => {
-                let query = self.parsed(link.to, Of::One)?;
-                self.written(&query, &format!("{whole}/$entity"), &*target, link.mixed)
-            }
-            Linked::One(None) => Err(Problem::not_found(link.name)),
-        }
-    }
-
-    /// The one of these rows that the path names.
-    fn item<'r>(
-        &self,
-        rows: impl IntoIterator<Item = Box<dyn Row + 'r>>,
-        to: &'static Entity,
-        whole: &str,
-        mixed: bool,
-    ) -> Result<Answer, Problem> {
-        let named = |row: &dyn Row| row.get("id").as_str().is_some_and(|id| id.eq_ignore_ascii_case(self.at("item")));
-        let row = rows.into_iter().find(|row| named(&**row)).ok_or_else(|| self.missing("item"))?;
-        let query = self.parsed(to, Of::One)?;
-        self.written(&query, &format!("{whole}/$entity"), &*row, mixed)
-    }
-
-    /// The address by which others refer to an object.
-    fn reference(&self, id: &str) -> String {
-        format!("{}/directoryObjects/{id}", self.base)
-    }
-
-    /// The same list as references to what is in it.
-    fn as_references(&self, answer: Answer) -> Answer {
-        if self.counting {
-            return answer;
-        }
-        let Json::Object(mut out) = answer.into_json() else { return Answer::Nothing };
-        out.insert("@odata.context".into(), json!(self.context_url("Collection($ref)")));
-        if let Some(rows) = out.get_mut("value").and_then(Json::as_array_mut) {
-            for row in rows {
-                let id = row["id"].as_str().unwrap_or_default();
-                *row = json!({"@odata.id": self.reference(id)});
-            }
-        }
-        Answer::Found(Json::Object(out))
-    }
-
-    /// A list behind a fixed link.
-    pub fn links(&self, row: &dyn Row, name: &str) -> Result<Answer, Problem> {
-        let link = row.entity().links.iter().find(|l| l.name == name).ok_or_else(|| Problem::unknown_segment(name))?;
-        self.follow(row, link)
-    }
-
     /// What was made, as 201.
     pub fn created<R: Row>(&self, entity: &'static Entity, context: &str, row: Option<&R>) -> Written {
         let row = row.ok_or_else(Problem::internal)?;
@@ -584,54 +443,4 @@ impl Ask {
     pub fn context_url(&self, context: &str) -> String {
         format!("{}/$metadata#{context}", self.base)
     }
-
-    /// Does what a command says, and gives the moment after it.
-    pub async fn submit(&self, command: Command) -> Result<Moment, Problem> {
-        self.submit_as(command, Part::Directory).await.map(|(moment, _)| moment)
-    }
-
-    /// The same, in another part of Graph, with the core's answer.
-    pub async fn submit_as(&self, command: Command, part: Part) -> Result<(Moment, Decided), Problem> {
-        self.attempt(command).await?.map_err(|refusal| problem(&refusal, part))
-    }
-
-    /// The same, with the core's own refusal.
-    pub async fn attempt(&self, command: Command) -> Result<Result<(Moment, Decided), Refusal>, Problem> {
-        match self.app.engine.submit(command, again(&self.caller)).await {
-            Ok(done) => Ok(Ok((Moment::of(&self.app, &self.caller), done.answer))),
-            Err(Wrong::Refused(refusal)) => Ok(Err(*refusal)),
-            Err(Wrong::Fault(fault)) => Err(unstored(&fault)),
-        }
-    }
-
-    /// Does what several commands say, together or not at all, or only rehearses it; and gives the moment after it.
-    pub async fn together(
-        &self,
-        commands: Vec<Command>,
-        rehearse: bool,
-    ) -> Result<(Moment, Vec<Result<Decided, Refusal>>), Problem> {
-        if rehearse {
-            let (decisions, state) = self.app.engine.rehearse_together(&commands, &self.caller);
-            let moment = Moment { state: Arc::new(state), ..self.moment.clone() };
-            return Ok((moment, decisions.into_iter().map(|d| d.answer).collect()));
-        }
-        let done = self.app.engine.submit_together(commands, again(&self.caller)).await;
-        let done = done.map_err(|fault| unstored(&fault))?;
-        Ok((Moment::of(&self.app, &self.caller), done.answers))
-    }
-
-    /// What a command would do: the same judgement, nothing kept.
-    pub fn rehearse(&self, command: &Command, part: Part) -> Result<(Moment, Decided), Problem> {
-        let decision = self.app.engine.rehearse(command, &self.caller);
-        let answer = decision.answer.map_err(|refusal| problem(&refusal, part))?;
-        // A later moment than the one it was decided in: nothing that begins at once is still ahead.
-        let moment = Moment::of(&self.app, &self.caller);
-        let state = writ_core::decide::after(&moment.state, &decision.events, &moment.context);
-        Ok((Moment { state: Arc::new(state), ..moment }, answer))
-    }
-}
-
-fn unstored(fault: &Fault) -> Problem {
-    tracing::error!(%fault, "a command was not carried out");
-    Problem::unavailable("The server cannot store changes right now; ask again.", 5)
 }
