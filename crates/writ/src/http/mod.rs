@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod api;
+mod arriving;
 mod cors;
 pub mod graph;
 pub mod pages;

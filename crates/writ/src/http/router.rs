@@ -6,6 +6,7 @@
 //! cached or framed unless a page says otherwise.
 
 use super::api::changes::Streams;
+use super::arriving::{self, ARRIVAL_MAX};
 use super::graph::page::PageKey;
 use super::graph::throttle::{Charge, Cost, Kind, Limits, Throttle};
 use super::graph::walk::Walks;
@@ -133,6 +134,7 @@ async fn around(State(now): State<Now>, mut request: Request, next: Next) -> Res
 async fn shaped(State(now): State<Now>, Extension(ids): Extension<Ids>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let (request, arrival) = arriving::within(ARRIVAL_MAX, request);
     let mut response = if length.is_some_and(|n| n > BODY_MAX as u64) {
         Problem::too_large(BODY_MAX).into_response()
     } else {
@@ -141,7 +143,8 @@ async fn shaped(State(now): State<Now>, Extension(ids): Extension<Ids>, request:
             Err(_) => Problem::unavailable("The answer took too long; ask again.", 5).into_response(),
         }
     };
-    let problem = left_in(response.extensions_mut()).or_else(|| unshaped(&response, &method));
+    let left = left_in(response.extensions_mut());
+    let problem = arrival.problem().or(left).or_else(|| unshaped(&response, &method));
     if let Some(problem) = problem {
         let mut answer = problem.answer(now(), &ids);
         // What a handler set beside its problem stays, such as a cookie taken back.
@@ -212,6 +215,7 @@ fn http_date(at: Time) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::arriving::tests::Dripping;
     use axum::body::{Body, Bytes, to_bytes};
     use axum::routing::{get, post};
     use tower::ServiceExt as _;
@@ -228,6 +232,12 @@ mod tests {
                 }),
             )
             .route("/takes", post(|_: Bytes| async { "taken" }))
+            .route(
+                "/reads",
+                post(|request: Request| async {
+                    to_bytes(request.into_body(), BODY_MAX).await.map_err(|_| Problem::too_large(BODY_MAX))
+                }),
+            )
             .route("/refuses", get(|| async { Problem::throttled(7) }));
         shell(routes, Arc::new(|| Time::from_millis(1_788_962_478_000)))
     }
@@ -258,6 +268,19 @@ mod tests {
             assert_eq!(headers["x-content-type-options"], "nosniff");
             assert_eq!(headers["date"], "Wed, 09 Sep 2026 14:01:18 GMT");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_told_as_that() {
+        let broken = || Body::new(Dripping { breaks: true, said: false });
+        let (status, _, json) = ask("POST", "/takes", broken()).await;
+        assert_eq!(
+            (status.as_u16(), &json["error"]["message"]),
+            (400, &"The request's body broke off before its end.".into())
+        );
+        // Also where the reader takes every failure for a body that is too large.
+        let (status, _, _) = ask("POST", "/reads", broken()).await;
+        assert_eq!(status, 400);
     }
 
     #[tokio::test]
