@@ -145,6 +145,16 @@ impl Answer {
         }
     }
 
+    /// The body as it is sent in a batch; null without one.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Answer::Written(bytes) => bytes,
+            Answer::Found(json) | Answer::Made(json) => json.to_string().into_bytes(),
+            Answer::Count(n) => n.to_string().into_bytes(),
+            Answer::Nothing => b"null".to_vec(),
+        }
+    }
+
     /// The body as JSON; null without one.
     pub fn into_json(self) -> Json {
         match self {

@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::StatusCode;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 /// How many requests a batch may have, as in Graph.
 pub const REQUESTS_MAX: usize = 20;
@@ -43,8 +43,8 @@ async fn run(ask: &Ask) -> Written {
     let body = ask.body()?;
     let parts = read(&body)?;
     let mut statuses: Vec<(String, StatusCode)> = Vec::new();
-    let mut responses = Vec::new();
-    let mut size = 0;
+    // Answers are put together as they were written: the large ones are never taken apart again.
+    let mut out = b"{\"responses\":[".to_vec();
     for part in parts {
         // Each is a request with an id of its own, under the name that the caller gave all of them.
         let ids = Ids::fresh(Some(&ask.ids.client));
@@ -56,7 +56,7 @@ async fn run(ask: &Ask) -> Written {
                 told: Vec::new(),
                 result: Err(Problem::new(StatusCode::FAILED_DEPENDENCY, "FailedDependency", why)),
             }
-        } else if size > ANSWERS_MAX {
+        } else if out.len() > ANSWERS_MAX {
             let why = "The answers before this one fill the batch, so this was not asked; ask it alone.";
             let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", why);
             Answered { told: Vec::new(), result: Err(problem) }
@@ -74,33 +74,24 @@ async fn run(ask: &Ask) -> Written {
             headers["Retry-After"] = json!(seconds.to_string());
         }
         let (status, body) = match result.result {
-            Ok(answer) => (answer.status(), Some(answer.into_json())),
-            Err(problem) => (problem.status(), Some(problem.body(ask.app.engine.now(), &ids))),
+            Ok(answer) => (answer.status(), answer.into_bytes()),
+            Err(problem) => (problem.status(), problem.body(ask.app.engine.now(), &ids).to_string().into_bytes()),
         };
         if status.is_server_error() {
             let status = status.as_u16();
             tracing::error!(request_id = ids.request, batch = ask.ids.request, status, "request in a batch failed");
         }
-        size += body.as_ref().map_or(0, weight);
-        let mut response = Map::new();
-        response.insert("id".into(), json!(part.id));
-        response.insert("status".into(), json!(status.as_u16()));
-        response.insert("headers".into(), headers);
-        response.insert("body".into(), body.unwrap_or(Json::Null));
-        responses.push(Json::Object(response));
+        if !statuses.is_empty() {
+            out.push(b',');
+        }
+        let (id, code) = (json!(part.id), status.as_u16());
+        out.extend_from_slice(format!(r#"{{"id":{id},"status":{code},"headers":{headers},"body":"#).as_bytes());
+        out.extend_from_slice(&body);
+        out.push(b'}');
         statuses.push((part.id, status));
     }
-    Ok(Answer::Found(json!({ "responses": responses })))
-}
-
-/// About how many bytes a value takes when it is written.
-fn weight(json: &Json) -> usize {
-    8 + match json {
-        Json::String(text) => text.len(),
-        Json::Array(items) => items.iter().map(weight).sum(),
-        Json::Object(map) => map.iter().map(|(name, value)| name.len() + weight(value)).sum(),
-        _ => 0,
-    }
+    out.extend_from_slice(b"]}");
+    Ok(Answer::Written(out))
 }
 
 fn read(body: &JsonBody) -> Result<Vec<Part>, Problem> {
