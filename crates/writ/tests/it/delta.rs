@@ -253,6 +253,7 @@ async fn a_delta_token_is_its_callers_and_for_its_query() {
     assert_eq!(dana.get(&only).await.list().len(), 2);
     for odd in [
         "$filter=displayName eq 'x'",
+        "$filter=manager/id eq 'x'",
         "$orderby=displayName",
         "$filter=id eq 'x' and displayName eq 'x'",
         "$count=true",

@@ -358,6 +358,8 @@ async fn what_somebody_holds_is_told_through_groups_and_in_units() {
     let one = dana.eventual().get(&one).await.list();
     assert_eq!((one.len(), &one[0]["roleDefinition"]["displayName"]), (1, &json!("Reports Reader")));
     assert_eq!(dana.eventual().get(&format!("{path}/$count?$filter=principalId eq '{EVE}'")).await.text, "2");
+    // Nobody is two people.
+    assert!(dana.eventual().get(&format!("{asked} and principalId eq '{DANA}'")).await.list().is_empty());
     // Eve may see what she holds herself, and nothing of Dana's.
     assert_eq!(eve.eventual().get(&asked).await.list().len(), 2);
     assert!(eve.eventual().get(&asked.replace(&EVE.to_string(), &DANA.to_string())).await.list().is_empty());

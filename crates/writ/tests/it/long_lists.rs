@@ -43,6 +43,21 @@ async fn a_list_that_looks_far_is_whole_and_a_very_large_group_is_read_page_by_p
         walk(&dana, "/v1.0/users", "$top=999&$count=true&$filter=endswith(mail,'@most.example')").await;
     assert_eq!((found.len() as u128, count), (MANY - 1, Some(MANY as u64 - 1)));
 
+    // Of records, as many are looked through; every page counts all of them and none is shown twice.
+    let audits = "/v1.0/auditLogs/directoryAudits";
+    let added = "$filter=activityDisplayName eq 'Add user' and targetResources/any(t:startswith(t/displayName,'zz '))";
+    for order in ["", "&$orderby=activityDateTime", "&$orderby=activityDateTime desc"] {
+        let (found, count) = walk(&dana, audits, &format!("$top=1000&$count=true{order}&{added}")).await;
+        assert_eq!((found.len() as u128, count), (MANY, Some(MANY as u64)), "{order}");
+        let (skipped, count) = walk(&dana, audits, &format!("$top=900&$skip=250&$count=true{order}&{added}")).await;
+        assert_eq!((&found[250..], count), (&skipped[..], Some(MANY as u64)), "{order}");
+        let (uncounted, _) = walk(&dana, audits, &format!("$top=700{order}&{added}")).await;
+        assert_eq!(found, uncounted, "{order}");
+    }
+    assert_eq!(dana.get(&format!("{audits}/$count?{added}")).await.text, MANY.to_string());
+    let one = "$filter=targetResources/any(t:t/displayName eq 'zz 5') and category eq 'UserManagement'";
+    assert_eq!(walk(&dana, audits, one).await.0.len(), 1);
+
     let all: Vec<String> = members.iter().map(ToString::to_string).collect();
     for link in ["members", "transitiveMembers"] {
         let path = format!("/v1.0/groups/{group}/{link}");

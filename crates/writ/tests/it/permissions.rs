@@ -212,7 +212,11 @@ async fn what_is_expanded_asks_for_what_its_own_path_asks_for() {
             "roleManagement/directory/roleAssignments?$expand=principal($expand=memberOf)",
             false,
         ),
+        (&["User.Read"], "me/memberOf?$filter=owners/$count eq 0", false),
+        (&["User.Read"], "me/memberOf?$filter=startswith(displayName,'S') or not (owners/$count in (1,2))", false),
         (&["User.Read", "Directory.Read.All"], "me/memberOf?$expand=members,owners", true),
+        (&["User.Read", "Directory.Read.All"], "me/memberOf?$filter=owners/$count eq 0", true),
+        (&["GroupMember.Read.All"], "groups?$filter=owners/$count eq 1", true),
     ] {
         let client = house.signed_in_with(DANA, scopes, true).await;
         let path = expand.replace("{ben}", &BEN.to_string()).replace("{dana}", &DANA.to_string());

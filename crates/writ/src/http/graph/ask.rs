@@ -351,11 +351,22 @@ impl Ask {
         self.may_expand(&query, own).map(|()| query)
     }
 
+    /// Whether the token may have what comes along, and what the filter asks about where links lead.
     fn may_expand(&self, query: &Query, own: bool) -> Result<(), Problem> {
+        let judged = |link| match needed_to_expand(query.entity.name, link, own) {
+            Some(thing) => permitted(&self.caller, thing, Act::Read).map_err(|refusal| Problem::from(&refusal)),
+            None => Ok(()),
+        };
+        let mut asked = Ok(());
+        if let Some(filter) = &query.filter {
+            filter.follows(&mut |link| {
+                asked = judged(link);
+                asked.is_err()
+            });
+        }
+        asked?;
         for expansion in &query.expand {
-            if let Some(thing) = needed_to_expand(query.entity.name, expansion.link.name, own) {
-                permitted(&self.caller, thing, Act::Read).map_err(|refusal| Problem::from(&refusal))?;
-            }
+            judged(expansion.link.name)?;
             self.may_expand(&expansion.query, false)?;
         }
         Ok(())

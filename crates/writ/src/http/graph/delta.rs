@@ -146,8 +146,8 @@ fn ids_of(filter: &Filter) -> Result<Vec<Uuid>, Problem> {
         _ => None,
     };
     let found: Option<Vec<Uuid>> = match filter {
-        Filter::Compare(path, Op::Eq, value) if path.steps == ["id"] => id(value).map(|id| vec![id]),
-        Filter::In(path, values) if path.steps == ["id"] => values.iter().map(id).collect(),
+        Filter::Compare(path, Op::Eq, value) if path.is("id") => id(value).map(|id| vec![id]),
+        Filter::In(path, values) if path.is("id") => values.iter().map(id).collect(),
         Filter::Or(parts) => {
             let each: Result<Vec<Vec<Uuid>>, Problem> = parts.iter().map(ids_of).collect();
             return Ok(each?.concat());

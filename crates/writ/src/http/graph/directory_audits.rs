@@ -3,18 +3,13 @@
 
 use super::ask::{Ask, Route, Written};
 use super::odata::filter::{Filter, Like, Literal, Op};
-use super::odata::options::{By, Of, Query as Options, unsorted};
 use super::odata::{Entity, Kind, Property, Row};
-use super::page::{PAGE_USUAL, Shape};
+use super::records::Records;
 use crate::history::audit::{Initiator, Record};
-use crate::history::{AuditQuery, Place, ROWS_MAX};
-use crate::http::problem::Problem;
+use crate::history::{AuditQuery, Place};
 use serde_json::{Value as Json, json};
 use writ_core::ids::Uuid;
 use writ_core::may::Query;
-
-/// How many records are looked through for one answer.
-pub const RECORDS_MAX: usize = 50_000;
 
 const USER: &[Property] = &[
     Property::text("displayName"),
@@ -143,45 +138,26 @@ async fn one(ask: &Ask) -> Written {
     ask.one(&DIRECTORY_AUDIT, "auditLogs/directoryAudits/$entity", &Audit(record))
 }
 
+/// The list of them.
+const LIST: Records<Audit, Place> = Records {
+    entity: &DIRECTORY_AUDIT,
+    path: "auditLogs/directoryAudits",
+    told: "audit records",
+    when: "activityDateTime",
+    place: |record| record.0.place,
+    read: place,
+};
+
 async fn list(ask: &Ask) -> Written {
     ask.reads(Query::Audit)?;
-    let mut query = Options::parse(&ask.raw, &DIRECTORY_AUDIT, Of::Many)?;
-    let oldest_first = match query.order.as_slice() {
-        [] => false,
-        [By { property: "activityDateTime", descending, .. }] => !descending,
-        [By { property, .. }, ..] => return Err(unsorted(&DIRECTORY_AUDIT, property)),
-    };
-    query.order.clear();
-    let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };
-    let shape = Shape::by_id().sorted().ordered(vec![by_place]);
-    let all = query.count || ask.counting;
-    let after = ask.resumed(&query, &shape)?.and_then(|keys| place(keys.first()?.as_str()?));
-    let mut narrowed = AuditQuery { oldest_first, ..narrowed(query.filter.as_ref()) };
-    // A count is of all records, whichever page it stands on.
-    narrowed.after = after.filter(|_| !all);
-    let wanted = query.top.unwrap_or(PAGE_USUAL) as usize + query.skip as usize + 1;
+    let asked = LIST.asked(ask)?;
+    let narrowed = AuditQuery { oldest_first: asked.oldest_first, ..narrowed(asked.query.filter.as_ref()) };
     let history = ask.history().await?;
-    let (mut rows, mut seen) = (Vec::new(), 0);
-    // What the tables narrow down is mostly all there is to the filter: as many as the page has are enough then.
-    narrowed.limit = if all { ROWS_MAX } else { wanted.min(ROWS_MAX as usize) as u32 };
-    loop {
-        let records = history.audit(narrowed.clone()).await.map_err(|fault| ask.faulted(&fault))?;
-        let last = records.len() < narrowed.limit as usize;
-        narrowed.limit = ROWS_MAX;
-        narrowed.after = records.last().map(|r| r.place);
-        seen += records.len();
-        rows.extend(records.into_iter().map(Audit).filter(|r| query.filter.as_ref().is_none_or(|f| f.holds(r))));
-        if last || (!all && rows.len() >= wanted) {
-            break;
-        }
-        if seen >= RECORDS_MAX {
-            return Err(Problem::unsupported_query(format!(
-                "More than {RECORDS_MAX} audit records would have to be looked through; narrow the filter, for example \
-                 with activityDateTime ge 2026-11-21T00:00:00Z."
-            )));
-        }
-    }
-    ask.page_of(&query, "auditLogs/directoryAudits", &shape, rows.into_iter())
+    let next = |after, limit| {
+        let wanted = AuditQuery { after, limit, ..narrowed.clone() };
+        async { Ok(history.audit(wanted).await?.into_iter().map(Audit).collect()) }
+    };
+    LIST.page(ask, asked, next).await
 }
 
 /// What the filter says that an index can answer; the filter itself is applied to what comes back.

@@ -38,7 +38,7 @@ pub static GROUP: Entity = Entity {
     links: &[
         Link::many("members", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMembers", &DIRECTORY_OBJECT).mixed(),
-        Link::many("owners", &DIRECTORY_OBJECT).mixed(),
+        Link::many("owners", &DIRECTORY_OBJECT).mixed().counted(),
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("appRoleAssignments", &APP_ROLE_ASSIGNMENT),

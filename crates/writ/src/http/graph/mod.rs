@@ -36,6 +36,7 @@ pub mod plain_assignments;
 pub mod policies;
 pub mod policy_rules;
 pub mod properties;
+pub mod records;
 pub mod role_definitions;
 pub mod route;
 pub mod schedule_requests;

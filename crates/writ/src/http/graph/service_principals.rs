@@ -30,7 +30,7 @@ pub static SERVICE_PRINCIPAL: Entity = Entity {
     links: &[
         Link::many("memberOf", &DIRECTORY_OBJECT).mixed(),
         Link::many("transitiveMemberOf", &DIRECTORY_OBJECT).mixed(),
-        Link::many("owners", &DIRECTORY_OBJECT).mixed(),
+        Link::many("owners", &DIRECTORY_OBJECT).mixed().counted(),
         Link::many("ownedObjects", &DIRECTORY_OBJECT).mixed(),
     ],
     special: &[],

@@ -4,20 +4,14 @@
 use super::applications::{COMMAND_LINE, PAGES};
 use super::ask::{Ask, Route, Written};
 use super::odata::filter::{Filter, Literal, Op};
-use super::odata::options::{By, Of, Query as Options, unsorted};
 use super::odata::{Entity, Kind, Property, Row};
-use super::page::{PAGE_USUAL, Shape};
-use crate::history::ROWS_MAX;
+use super::records::Records;
 use crate::history::sign_ins::{SignInQuery, SignedIn};
-use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use writ_core::command::{Method, SignIn, Via, Wrong};
 use writ_core::ids::{PrincipalId, Seq};
 use writ_core::may::Query;
-
-/// How many records are looked through for one answer.
-pub const RECORDS_MAX: usize = 50_000;
 
 const STATUS: &[Property] =
     &[Property::int("errorCode"), Property::text("failureReason"), Property::text("additionalDetails")];
@@ -136,41 +130,26 @@ async fn one(ask: &Ask) -> Written {
     ask.one(&SIGN_IN, "auditLogs/signIns/$entity", &Record(record))
 }
 
+/// The list of them.
+const LIST: Records<Record, Seq> = Records {
+    entity: &SIGN_IN,
+    path: "auditLogs/signIns",
+    told: "sign-ins",
+    when: "createdDateTime",
+    place: |record| record.0.seq,
+    read: |position| position.parse().ok(),
+};
+
 async fn list(ask: &Ask) -> Written {
     ask.reads(Query::Audit)?;
-    let mut query = Options::parse(&ask.raw, &SIGN_IN, Of::Many)?;
-    let oldest_first = match query.order.as_slice() {
-        [] => false,
-        [By { property: "createdDateTime", descending, .. }] => !descending,
-        [By { property, .. }, ..] => return Err(unsorted(&SIGN_IN, property)),
-    };
-    query.order.clear();
-    let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };
-    let shape = Shape::by_id().ordered(vec![by_place]).sorted();
-    let all = query.count || ask.counting;
-    let after = ask.resumed(&query, &shape)?.and_then(|keys| keys.first()?.as_str()?.parse::<Seq>().ok());
-    let mut wanted = SignInQuery { oldest_first, limit: ROWS_MAX, ..narrowed(query.filter.as_ref()) };
-    wanted.after = after.filter(|_| !all);
-    let enough = query.top.unwrap_or(PAGE_USUAL) as usize + query.skip as usize + 1;
+    let asked = LIST.asked(ask)?;
+    let narrowed = SignInQuery { oldest_first: asked.oldest_first, ..narrowed(asked.query.filter.as_ref()) };
     let history = ask.history().await?;
-    let (mut rows, mut seen) = (Vec::new(), 0);
-    loop {
-        let found = history.sign_ins(wanted.clone()).await.map_err(|fault| ask.faulted(&fault))?;
-        let last = found.len() < ROWS_MAX as usize;
-        wanted.after = found.last().map(|s| s.seq);
-        seen += found.len();
-        rows.extend(found.into_iter().map(Record).filter(|r| query.filter.as_ref().is_none_or(|f| f.holds(r))));
-        if last || (!all && rows.len() >= enough) {
-            break;
-        }
-        if seen >= RECORDS_MAX {
-            return Err(Problem::unsupported_query(format!(
-                "More than {RECORDS_MAX} sign-ins would have to be looked through; narrow the filter, for example with \
-                 createdDateTime ge 2026-11-21T00:00:00Z."
-            )));
-        }
-    }
-    ask.page_of(&query, "auditLogs/signIns", &shape, rows.into_iter())
+    let next = |after, limit| {
+        let wanted = SignInQuery { after, limit, ..narrowed.clone() };
+        async { Ok(history.sign_ins(wanted).await?.into_iter().map(Record).collect()) }
+    };
+    LIST.page(ask, asked, next).await
 }
 
 /// What the filter says that an index can answer; the filter itself is applied to what comes back.

@@ -3,7 +3,7 @@
 
 use super::ask::{Answer, Ask, Route};
 use super::instances::{self, ASSIGNMENT};
-use super::odata::filter::{Filter, Literal, Op};
+use super::odata::filter::Filter;
 use super::page::Shape;
 use crate::http::problem::Problem;
 use writ_core::holds;
@@ -25,7 +25,7 @@ fn list(ask: &Ask) -> Result<Answer, Problem> {
         ));
     }
     let holder = match query.pins("principalId").as_deref() {
-        Some([id]) => id.parse::<PrincipalId>().ok(),
+        Some([id]) => (*id).to_owned(),
         _ => {
             return Err(Problem::unsupported_query(
                 "transitiveRoleAssignments needs a filter on one principal: $filter=principalId eq '…'.",
@@ -33,17 +33,12 @@ fn list(ask: &Ask) -> Result<Answer, Problem> {
         }
     };
     // Whoever is asked about is not always whom the row names, so that condition is not asked of the rows.
-    let rest = query.filter.as_ref().into_iter().flat_map(Filter::conjuncts).filter(|part| !about_principal(part));
+    let about = |part: &&Filter| part.pins("principalId").is_some_and(|ids| ids == [holder.as_str()]);
+    let rest = query.filter.as_ref().into_iter().flat_map(Filter::conjuncts).filter(|part| !about(part));
     query.filter = Some(Filter::And(rest.cloned().collect()));
     let moment = &ask.moment;
-    let held = holder.into_iter().flat_map(|holder| holds::held(&moment.state, holder, moment.now));
+    let held =
+        holder.parse::<PrincipalId>().into_iter().flat_map(|holder| holds::held(&moment.state, holder, moment.now));
     let rows = held.filter(|a| ask.sees_held(a.principal, view)).map(|a| instances::plain(moment, a));
     ask.page_of(&query, PATH, &Shape::by_id(), rows)
-}
-
-fn about_principal(part: &Filter) -> bool {
-    match part {
-        Filter::Compare(path, Op::Eq, Literal::Id(_)) | Filter::In(path, _) => path.steps == ["principalId"],
-        _ => false,
-    }
 }

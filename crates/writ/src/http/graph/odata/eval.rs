@@ -1,7 +1,7 @@
 //! Decides whether a row satisfies a filter.
 //! It parses nothing and fails on nothing: what it is given was checked when it was read.
 
-use super::filter::{Filter, Like, Literal, Op, Path};
+use super::filter::{COUNT, Filter, Like, Literal, Op, Path};
 use super::value::{Value, order_caseless};
 use super::{Linked, Row};
 use serde_json::Value as Json;
@@ -171,7 +171,8 @@ fn at(path: &Path, from: From<'_>, ask: impl FnOnce(&Value<'_>) -> bool) -> bool
             None => in_row(row, path, ask),
             Some(link) => match row.link(link) {
                 Linked::One(Some(target)) => in_row(&*target, path, ask),
-                _ => ask(&Value::Null),
+                Linked::One(None) => ask(&Value::Null),
+                Linked::Many(targets) => ask(&Value::Int(i64::try_from(targets.len()).unwrap_or(i64::MAX))),
             },
         },
     }
@@ -191,6 +192,9 @@ fn in_row(row: &dyn Row, path: &Path, ask: impl FnOnce(&Value<'_>) -> bool) -> b
 
 fn inside<'a>(mut at: Cow<'a, Json>, steps: &[&'static str]) -> Cow<'a, Json> {
     for step in steps {
+        if *step == COUNT {
+            return Cow::Owned(Json::from(at.as_array().map_or(0, Vec::len)));
+        }
         at = match at {
             Cow::Borrowed(v) => v.get(step).map_or(Cow::Owned(Json::Null), Cow::Borrowed),
             Cow::Owned(mut v) => Cow::Owned(v.get_mut(step).map(Json::take).unwrap_or(Json::Null)),

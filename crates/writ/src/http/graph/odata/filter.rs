@@ -39,13 +39,17 @@ pub enum Filter {
 /// A path to a value, each step with the property it names. In a lambda, an empty path is the item itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
-    /// The link to at most one other resource that it follows first, if it does: `principal/displayName`.
+    /// The link to at most one other resource that it follows first, if it does: `principal/displayName`. With
+    /// [`COUNT`] behind it, one to several.
     pub link: Option<&'static str>,
     /// The names, outermost first, as the property table spells them.
     pub steps: Vec<&'static str>,
     /// What is found there.
     pub kind: Kind,
 }
+
+/// What stands behind a list, or a link to several, for how many there are.
+pub const COUNT: &str = "$count";
 
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +166,18 @@ impl Filter {
             Filter::Any(path, None) => 4 * of(path),
             // How many items there are is not known; few, where these lists are.
             Filter::Any(path, Some(inner)) | Filter::All(path, inner) => 4 * (of(path) + inner.weight()),
+        }
+    }
+
+    /// Whether it asks about what some link leads to, of those that this picks.
+    pub fn follows(&self, picks: &mut dyn FnMut(&'static str) -> bool) -> bool {
+        match self {
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().any(|part| part.follows(picks)),
+            Filter::Not(inner) => inner.follows(picks),
+            Filter::Compare(path, ..) | Filter::In(path, _) | Filter::Like(path, ..) => path.link.is_some_and(picks),
+            Filter::Is(link, _) => link.is_some_and(picks),
+            // What a list says is the row's own.
+            Filter::Any(..) | Filter::All(..) => false,
         }
     }
 

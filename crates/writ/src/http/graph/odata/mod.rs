@@ -82,6 +82,8 @@ pub struct Link {
     pub mixed: bool,
     /// Whether the same link may be followed on from what is at its end, as far as `$levels` says.
     pub levels: bool,
+    /// Whether a filter may ask how many there are: `owners/$count eq 0`.
+    pub counted: bool,
 }
 
 /// A resource that can be asked for its properties.
@@ -214,11 +216,11 @@ impl Property {
 impl Link {
     /// A link to at most one resource.
     pub const fn one(name: &'static str, to: &'static Entity) -> Self {
-        Self { name, to, many: false, mixed: false, levels: false }
+        Self { name, to, many: false, mixed: false, levels: false, counted: false }
     }
     /// A link to any number of resources.
     pub const fn many(name: &'static str, to: &'static Entity) -> Self {
-        Self { name, to, many: true, mixed: false, levels: false }
+        Self { name, to, many: true, mixed: false, levels: false, counted: false }
     }
     /// The same, to resources of several types.
     pub const fn mixed(self) -> Self {
@@ -227,6 +229,10 @@ impl Link {
     /// The same, of which `$levels` may be asked. Nothing is at its end, so there is no second level.
     pub const fn levels(self) -> Self {
         Self { levels: true, ..self }
+    }
+    /// The same, whose number a filter may ask for; for what is never long.
+    pub const fn counted(self) -> Self {
+        Self { counted: true, ..self }
     }
 }
 

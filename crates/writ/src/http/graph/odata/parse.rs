@@ -4,15 +4,41 @@
 //! Always: length, depth and size are bounded before anything is built, so no text can exhaust stack or memory; what
 //! cannot be read is answered with the place where reading stopped.
 
-use super::filter::{Filter, Like, Literal, Op, Path};
+use super::filter::{COUNT, Filter, Like, Literal, Op, Path};
 use super::lex::{Token, What, tokens};
-use super::{Entity, Kind, Property};
+use super::{Entity, Kind, Link, Property};
 use crate::http::problem::{Problem, shown};
 
 /// The longest text of a filter, in bytes.
 pub const LENGTH_MAX: usize = 8 * 1024;
 /// How deep parentheses, `not` and lambdas may nest.
 pub const DEPTH_MAX: usize = 16;
+/// Functions that OData has and Graph offers for nothing that is listed here, or that nothing listed here needs.
+const FUNCTIONS: &[&str] = &[
+    "cast",
+    "ceiling",
+    "concat",
+    "date",
+    "day",
+    "floor",
+    "fractionalseconds",
+    "hour",
+    "indexof",
+    "length",
+    "maxdatetime",
+    "mindatetime",
+    "minute",
+    "month",
+    "now",
+    "round",
+    "second",
+    "substring",
+    "time",
+    "totaloffsetminutes",
+    "totalseconds",
+    "trim",
+    "year",
+];
 /// How many conditions a filter may have.
 pub const NODES_MAX: usize = 200;
 
@@ -255,6 +281,11 @@ impl Parser<'_> {
                 return Ok(op);
             }
         }
+        if self.word().is_some_and(|w| w.eq_ignore_ascii_case("has")) {
+            return Err(Problem::unsupported_query(
+                "Unsupported Query. 'has' is for sets of flags, and nothing here is one; compare with eq or in.",
+            ));
+        }
         self.wrong()
     }
 
@@ -293,6 +324,9 @@ impl Parser<'_> {
     fn path(&mut self) -> Result<Path, Problem> {
         let Some(first) = self.word().map(str::to_owned) else { return self.wrong() };
         self.next += 1;
+        if !["tolower", "toupper"].iter().any(|f| first.eq_ignore_ascii_case(f)) {
+            self.no_function(&first)?;
+        }
         if ["tolower", "toupper"].iter().any(|f| first.eq_ignore_ascii_case(f))
             && self.peek().is_some_and(|t| t.what == What::Open)
         {
@@ -316,11 +350,13 @@ impl Parser<'_> {
                 let property = match self.entity.property(&first) {
                     Some(_) => named(self.entity, &first)?,
                     None => {
-                        let found = self.entity.link(&first).filter(|l| !l.many);
-                        let found = found.ok_or_else(|| match self.entity.declared(&first) {
+                        let found = self.entity.link(&first).ok_or_else(|| match self.entity.declared(&first) {
                             Some(declared) => unfiltered(self.entity, declared.name),
                             None => unknown(self.entity, &first),
                         })?;
+                        if found.many {
+                            return self.number_of(found);
+                        }
                         link = Some(found.name);
                         self.beyond(found.to)?
                     }
@@ -338,14 +374,55 @@ impl Parser<'_> {
                 Kind::List(_) if step.eq_ignore_ascii_case("any") || step.eq_ignore_ascii_case("all") => {
                     return Ok(Path { link, steps, kind });
                 }
+                Kind::List(_) if step == COUNT => {
+                    steps.push(COUNT);
+                    kind = Kind::Int;
+                    continue;
+                }
                 _ => return Err(unknown(self.entity, &step)),
             };
             let field = fields.iter().find(|p| p.name.eq_ignore_ascii_case(&step));
             let field = field.ok_or_else(|| unknown(self.entity, &step))?;
+            if !field.filter {
+                return Err(unfiltered(self.entity, field.name));
+            }
             steps.push(field.name);
             kind = field.kind.clone();
         }
         Ok(Path { link, steps, kind })
+    }
+
+    /// How many resources a link leads to; there is nothing else that a filter may ask of several.
+    fn number_of(&mut self, link: &Link) -> Result<Path, Problem> {
+        let what = |back: usize| self.tokens.get(self.next + back).map(|t| &t.what);
+        let counts = matches!((what(0), what(1)), (Some(What::Slash), Some(What::Name(n))) if n == COUNT);
+        if !counts || !link.counted {
+            return Err(Problem::unsupported_query(format!(
+                "Unsupported Query. What '{}' leads to can be listed by its own path or brought along with $expand; \
+                 here a filter may ask only how many owners there are: owners/$count eq 0.",
+                link.name
+            )));
+        }
+        self.next += 2;
+        Ok(Path { link: Some(link.name), steps: vec![COUNT], kind: Kind::Int })
+    }
+
+    /// Refuses a name that is followed by an opening parenthesis, so that it can only be a function that is not offered.
+    fn no_function(&self, name: &str) -> Result<(), Problem> {
+        if self.peek().is_none_or(|t| t.what != What::Open) {
+            return Ok(());
+        }
+        if FUNCTIONS.iter().any(|f| name.eq_ignore_ascii_case(f)) {
+            return Err(Problem::unsupported_query(format!(
+                "Unsupported Query. '{}' is not offered in a filter; startswith, endswith, contains and tolower are.",
+                shown(name)
+            )));
+        }
+        Err(Problem::bad_request(format!(
+            "Invalid filter clause: An unknown function with name '{}' was found. This may also be a function import or \
+             a key lookup on a navigation property, which is not allowed.",
+            shown(name)
+        )))
     }
 
     /// The property of what a link leads to; the path may say of which type that is: `microsoft.graph.user`.
@@ -381,6 +458,10 @@ impl Parser<'_> {
                 }
                 _ => self.wrong(),
             },
+            What::Name(n) if self.peek().is_some_and(|t| t.what == What::Open) => {
+                self.no_function(&n)?;
+                self.wrong()
+            }
             what @ (What::Text(_) | What::Guid(_) | What::Time(_) | What::Int(_) | What::Float(_)) => Ok(what),
             _ => {
                 self.next -= 1;

@@ -23,7 +23,7 @@ pub(crate) static THING: Entity = Entity {
         Property::text("secret").shown(),
         Property::text("rare").asked(),
     ],
-    links: &[Link::one("parent", &THING), Link::many("children", &THING)],
+    links: &[Link::one("parent", &THING), Link::many("children", &THING).counted(), Link::many("others", &THING)],
     special: &[],
     or: true,
 };
@@ -88,6 +88,9 @@ fn filters_mean_what_they_say() {
         "name eq 'x' or name eq 'y' or (size eq 7 and not (name eq 'x'))",
         "NAME NE null AND size NE 8",
         "name ne null\r\n\tand\nsize eq 7",
+        "children/$count eq 2 and 3 gt children/$count",
+        "not (children/$count eq 0 or children/$count eq 1)",
+        "tags/$count ge 2 and targets/$count in (1,2)",
     ] {
         assert!(holds(yes), "{yes}");
     }
@@ -117,6 +120,8 @@ fn a_property_that_is_null_only_equals_null() {
         ("name in ('x',null)", true),
         ("by eq null", true),
         ("by/user/id eq null", true),
+        ("children/$count eq 0", true),
+        ("tags/$count eq 0", true),
     ] {
         assert_eq!(Filter::parse(filter, &THING).unwrap().holds(&empty), yes, "{filter}");
     }
@@ -129,6 +134,12 @@ fn what_cannot_be_read_says_where() {
     insta::assert_snapshot!(said("nope eq 1"), @"Could not find a property named 'nope' on type 'microsoft.graph.thing'.");
     insta::assert_snapshot!(said("secret eq 's'"), @"Unsupported or invalid query filter clause specified for property 'secret' of resource 'Thing'.");
     insta::assert_snapshot!(said("size eq 'seven'"), @"Invalid filter clause: 'size' must be compared with a number.");
+    insta::assert_snapshot!(said("children/any(c:c/id eq 'a')"), @"Unsupported Query. What 'children' leads to can be listed by its own path or brought along with $expand; here a filter may ask only how many owners there are: owners/$count eq 0.");
+    insta::assert_snapshot!(said("others/$count eq 1"), @"Unsupported Query. What 'others' leads to can be listed by its own path or brought along with $expand; here a filter may ask only how many owners there are: owners/$count eq 0.");
+    insta::assert_snapshot!(said("length(name) gt 5"), @"Unsupported Query. 'length' is not offered in a filter; startswith, endswith, contains and tolower are.");
+    insta::assert_snapshot!(said("born gt now()"), @"Unsupported Query. 'now' is not offered in a filter; startswith, endswith, contains and tolower are.");
+    insta::assert_snapshot!(said("substringof('a',name)"), @"Invalid filter clause: An unknown function with name 'substringof' was found. This may also be a function import or a key lookup on a navigation property, which is not allowed.");
+    insta::assert_snapshot!(said("name has 'a'"), @"Unsupported Query. 'has' is for sets of flags, and nothing here is one; compare with eq or in.");
     insta::assert_snapshot!(said("tags eq 'a'"), @"Invalid filter clause: 'tags' must be compared with any(…) or all(…).");
     for bad in [
         "",
@@ -159,6 +170,10 @@ fn what_cannot_be_read_says_where() {
         "not",
         "tags/some(t:t eq 'a')",
         "tags(t:t eq 'a')",
+        "children eq 1",
+        "children/$count eq 'a'",
+        "children/$count/$count eq 1",
+        "name/$count eq 1",
         "name eq microsoft.graph.x",
     ] {
         said(bad);
