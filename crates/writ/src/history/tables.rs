@@ -40,7 +40,7 @@ const TABLES: &str = "
         PRIMARY KEY (seq, k)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX audit_at ON audit (at);
-    CREATE INDEX audit_activity ON audit (activity, seq, k);
+    CREATE INDEX audit_activity ON audit (activity COLLATE NOCASE, seq, k);
     CREATE INDEX audit_initiator ON audit (initiator, seq, k);
     CREATE INDEX audit_correlation ON audit (correlation);
     CREATE TABLE audit_target (
@@ -366,10 +366,46 @@ fn bodies<T: serde::de::DeserializeOwned>(
     rows.map(|text| read_json(&text?)).collect()
 }
 
+/// Where in the log the entries of a time stand, so that a question about a time looks at no others. Entries stand in the
+/// order of their times, unless the clock was declared right once: then this is not known.
+fn between(
+    connection: &Connection,
+    since: Option<Time>,
+    until: Option<Time>,
+) -> Result<(Option<i64>, Option<i64>), Fault> {
+    let back = "SELECT 1 FROM audit WHERE activity = 'Declare clock right' COLLATE NOCASE LIMIT 1";
+    if (since.is_none() && until.is_none()) || connection.prepare_cached(back)?.exists([])? {
+        return Ok((None, None));
+    }
+    let first = |later: &str, at: Time| -> Result<Option<i64>, Fault> {
+        let sql = format!("SELECT seq FROM line WHERE at {later} ?1 ORDER BY at, seq LIMIT 1");
+        Ok(connection.prepare_cached(&sql)?.query_row([at.millis()], |row| row.get(0)).optional()?)
+    };
+    let from = since.map(|at| first(">=", at)).transpose()?.map(|found| found.unwrap_or(i64::MAX));
+    let to = until.map(|at| first(">", at)).transpose()?.flatten();
+    Ok((from, to))
+}
+
 pub(super) fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<Record>, Fault> {
+    let (sql, values) = audit_question(query, between(connection, query.since, query.until)?);
+    bodies(connection, &sql, values)
+}
+
+/// The question as SQL: records come from an index in the order that is asked for, so that none is read that is not shown
+/// but those that the rest of the conditions leaves out.
+fn audit_question(query: &AuditQuery, (from, to): (Option<i64>, Option<i64>)) -> (String, Vec<Value>) {
     let mut wanted = Where::default();
-    wanted.and("a.at >= ?", query.since.map(Time::millis));
-    wanted.and("a.at <= ?", query.until.map(Time::millis));
+    // What is done to most things is little beside the rest, and has an index in the same order.
+    let (tables, seq, k) = match query.target {
+        Some(_) => ("audit_target t CROSS JOIN audit a ON a.seq = t.seq AND a.k = t.k", "t.seq", "t.k"),
+        None => ("audit a", "a.seq", "a.k"),
+    };
+    wanted.and("t.what = ?", query.target.map(bytes));
+    wanted.and(&format!("{seq} >= ?"), from);
+    wanted.and(&format!("{seq} < ?"), to);
+    // A plus keeps the index of times out of it: it knows no other order than its own.
+    wanted.and("+a.at >= ?", query.since.map(Time::millis));
+    wanted.and("+a.at <= ?", query.until.map(Time::millis));
     wanted.and("a.activity = ? COLLATE NOCASE", query.activity.clone());
     if let Some(text) = &query.activity_begins {
         let length = text.chars().count();
@@ -380,30 +416,33 @@ pub(super) fn audit(connection: &Connection, query: &AuditQuery) -> Result<Vec<R
     wanted.and("a.succeeded = ?", query.succeeded.map(i64::from));
     wanted.and("a.initiator = ?", query.initiator.map(|id| bytes(id.0)));
     wanted.and("a.correlation = ?", query.correlation.map(bytes));
-    wanted.and(
-        "EXISTS (SELECT 1 FROM audit_target t WHERE t.what = ? AND t.seq = a.seq AND t.k = a.k)",
-        query.target.map(bytes),
-    );
     let (order, beyond) = if query.oldest_first { ("ASC", ">") } else { ("DESC", "<") };
-    if let Some(Place { seq, k }) = query.after {
-        wanted.and(&format!("(a.seq, a.k) {beyond} (?, {k})"), Some(seq.cast_signed()));
+    if let Some(Place { seq: last, k: of_it }) = query.after {
+        wanted.and(&format!("({seq}, {k}) {beyond} (?, {of_it})"), Some(last.cast_signed()));
     }
     let limit = query.limit.min(ROWS_MAX);
-    let sql = format!("SELECT a.body FROM audit a{} ORDER BY a.seq {order}, a.k {order} LIMIT {limit}", wanted.sql());
-    bodies(connection, &sql, wanted.values)
+    let sql = format!("SELECT a.body FROM {tables}{} ORDER BY {seq} {order}, {k} {order} LIMIT {limit}", wanted.sql());
+    (sql, wanted.values)
 }
 
 pub(super) fn sign_ins(connection: &Connection, query: &SignInQuery) -> Result<Vec<SignedIn>, Fault> {
+    let (sql, values) = sign_in_question(query, between(connection, query.since, query.until)?);
+    bodies(connection, &sql, values)
+}
+
+fn sign_in_question(query: &SignInQuery, (from, to): (Option<i64>, Option<i64>)) -> (String, Vec<Value>) {
     let mut wanted = Where::default();
-    wanted.and("at >= ?", query.since.map(Time::millis));
-    wanted.and("at <= ?", query.until.map(Time::millis));
+    wanted.and("seq >= ?", from);
+    wanted.and("seq < ?", to);
+    wanted.and("+at >= ?", query.since.map(Time::millis));
+    wanted.and("+at <= ?", query.until.map(Time::millis));
     wanted.and("principal = ?", query.principal.map(|id| bytes(id.0)));
     wanted.and("id = ?", query.id.map(bytes));
     let (order, beyond) = if query.oldest_first { ("ASC", "seq > ?") } else { ("DESC", "seq < ?") };
     wanted.and(beyond, query.after.map(Seq::cast_signed));
     let limit = query.limit.min(ROWS_MAX);
     let sql = format!("SELECT body FROM sign_in{} ORDER BY seq {order} LIMIT {limit}", wanted.sql());
-    bodies(connection, &sql, wanted.values)
+    (sql, wanted.values)
 }
 
 /// A side as the tables keep it.
@@ -456,24 +495,9 @@ pub(super) fn audit_at(connection: &Connection, place: Place) -> Result<Option<R
 }
 
 pub(super) fn lines(connection: &Connection, query: &LineQuery) -> Result<Vec<Line>, Fault> {
-    let mut wanted = Where::default();
-    wanted.and("l.at >= ?", query.since.map(Time::millis));
-    wanted.and("l.at <= ?", query.until.map(Time::millis));
-    wanted.and("l.seq < ?", query.before.map(Seq::cast_signed));
-    for what in [query.about, query.also_about] {
-        wanted.and("EXISTS (SELECT 1 FROM about b WHERE b.what = ? AND b.seq = l.seq)", what.map(bytes));
-    }
-    if !query.kinds.is_empty() {
-        // One value holds the whole list, so that the statement stays the same however long it is.
-        wanted.and("l.kind IN (SELECT value FROM json_each(?))", Some(json(&query.kinds)?));
-    }
-    let limit = query.limit.min(ROWS_MAX);
-    let sql = format!(
-        "SELECT l.seq, l.at, l.kind, l.actor, l.correlation, l.told FROM line l{} ORDER BY l.seq DESC LIMIT {limit}",
-        wanted.sql()
-    );
+    let (sql, values) = line_question(query, between(connection, query.since, query.until)?)?;
     let mut query = connection.prepare_cached(&sql)?;
-    let rows = query.query_map(params_from_iter(wanted.values), |row| {
+    let rows = query.query_map(params_from_iter(values), |row| {
         Ok(Line {
             seq: row.get::<_, i64>(0)?.cast_unsigned(),
             at: Time::from_millis(row.get(1)?),
@@ -484,6 +508,35 @@ pub(super) fn lines(connection: &Connection, query: &LineQuery) -> Result<Vec<Li
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn line_question(query: &LineQuery, (from, to): (Option<i64>, Option<i64>)) -> Result<(String, Vec<Value>), Fault> {
+    let mut wanted = Where::default();
+    let (first, second) = match query.about {
+        Some(_) => (query.about, query.also_about),
+        None => (query.also_about, None),
+    };
+    let (tables, seq) = match first {
+        Some(_) => ("about b CROSS JOIN line l ON l.seq = b.seq", "b.seq"),
+        None => ("line l", "l.seq"),
+    };
+    wanted.and("b.what = ?", first.map(bytes));
+    wanted.and(&format!("{seq} >= ?"), from);
+    wanted.and(&format!("{seq} < ?"), to);
+    wanted.and(&format!("{seq} < ?"), query.before.map(Seq::cast_signed));
+    wanted.and("+l.at >= ?", query.since.map(Time::millis));
+    wanted.and("+l.at <= ?", query.until.map(Time::millis));
+    wanted.and("EXISTS (SELECT 1 FROM about o WHERE o.what = ? AND o.seq = l.seq)", second.map(bytes));
+    if !query.kinds.is_empty() {
+        // One value holds the whole list, so that the statement stays the same however long it is.
+        wanted.and("l.kind IN (SELECT value FROM json_each(?))", Some(json(&query.kinds)?));
+    }
+    let limit = query.limit.min(ROWS_MAX);
+    let sql = format!(
+        "SELECT l.seq, l.at, l.kind, l.actor, l.correlation, l.told FROM {tables}{} ORDER BY {seq} DESC LIMIT {limit}",
+        wanted.sql()
+    );
+    Ok((sql, wanted.values))
 }
 
 pub(super) fn changes(connection: &Connection, after: Seq, limit: u32) -> Result<Vec<Change>, Fault> {
@@ -531,4 +584,49 @@ pub(super) fn requests(connection: &Connection, query: &RequestQuery) -> Result<
     let limit = query.limit.min(ROWS_MAX);
     let sql = format!("SELECT body FROM request{} ORDER BY made DESC, id DESC LIMIT {limit}", wanted.sql());
     bodies(connection, &sql, wanted.values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite reads for a question, one step a line.
+    fn plan((sql, values): (String, Vec<Value>)) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = explained.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_often_asked_reads_and_sorts_nothing_that_is_not_shown() {
+        let (day, id) = ((Some(1), Some(2)), Uuid::from_u128(1));
+        let (time, limit) = ((Some(Time::from_millis(1)), Some(Time::from_millis(2))), 100);
+        let audit = AuditQuery { since: time.0, until: time.1, limit, ..AuditQuery::default() };
+        let after = Some(Place { seq: 3, k: 0 });
+        for question in [
+            audit_question(&AuditQuery { activity: Some("x".into()), ..audit.clone() }, day),
+            audit_question(&AuditQuery { activity: Some("x".into()), after, ..audit.clone() }, day),
+            audit_question(&AuditQuery { activity: Some("x".into()), ..audit.clone() }, (None, None)),
+            audit_question(&AuditQuery { initiator: Some(PrincipalId(id)), after, ..audit.clone() }, day),
+            audit_question(&AuditQuery { correlation: Some(id), ..audit.clone() }, day),
+            audit_question(&AuditQuery { target: Some(id), after, ..audit.clone() }, day),
+            audit_question(&AuditQuery { target: Some(id), activity: Some("x".into()), ..audit.clone() }, (None, None)),
+            audit_question(&AuditQuery { oldest_first: true, service: Some("x".into()), ..audit.clone() }, day),
+            audit_question(&audit, day),
+            sign_in_question(&SignInQuery { since: time.0, limit, ..SignInQuery::default() }, day),
+            sign_in_question(&SignInQuery { principal: Some(PrincipalId(id)), limit, ..SignInQuery::default() }, day),
+            line_question(&LineQuery { about: Some(id), since: time.0, limit, ..LineQuery::default() }, day).unwrap(),
+            line_question(
+                &LineQuery { about: Some(id), also_about: Some(id), limit, ..LineQuery::default() },
+                (None, None),
+            )
+            .unwrap(),
+            line_question(&LineQuery { since: time.0, until: time.1, limit, ..LineQuery::default() }, day).unwrap(),
+        ] {
+            let (sql, plan) = (question.0.clone(), plan(question));
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+        }
+    }
 }

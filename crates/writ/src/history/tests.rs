@@ -229,6 +229,55 @@ async fn questions_filter_and_pages_hold_each_record_once() {
 }
 
 #[tokio::test]
+async fn every_question_is_answered_as_a_naive_reading_answers_it() {
+    let house = House::new().await;
+    for _ in 0..3 {
+        house.clock.advance(Span::from_minutes(10));
+        house.activates(1).await;
+        house.gives_up().await;
+    }
+    let history = house.history().await;
+    history.wait_for(house.engine.head().size).await.unwrap();
+    let everything = history.audit(all()).await.unwrap();
+    let at = |minutes| MORNING + Span::from_minutes(minutes);
+    let things = [None, Some(ANA.0), Some(ROOT.role_id().0), Some(house.engine.state().tenant.0), Some(fresh_id())];
+    let activities = [None, Some("Add member to role"), Some("update user"), Some("nothing")];
+    let times =
+        [None, Some(MORNING.before(Span::from_hours(1))), Some(MORNING), Some(at(11)), Some(at(30)), Some(at(31))];
+    for (target, activity) in things.into_iter().flat_map(|t| activities.map(|a| (t, a))) {
+        for (since, until) in times.into_iter().flat_map(|s| times.map(|u| (s, u))) {
+            for (initiator, after) in [
+                (None, None),
+                (Some(DANA), None),
+                (None, Some(everything[7].place)),
+                (Some(ANA), Some(everything[1].place)),
+            ] {
+                let query = AuditQuery {
+                    activity: activity.map(str::to_owned),
+                    target,
+                    since,
+                    until,
+                    initiator,
+                    after,
+                    ..all()
+                };
+                let fits = |r: &&Record| {
+                    activity.is_none_or(|a| r.activity.eq_ignore_ascii_case(a))
+                        && target.is_none_or(|t| r.targets.iter().any(|thing| thing.id == Some(t)))
+                        && since.is_none_or(|s| r.at >= s)
+                        && until.is_none_or(|u| r.at <= u)
+                        && initiator.is_none_or(|i| r.initiator.principal() == Some(i))
+                        && after.is_none_or(|a| r.place > a)
+                };
+                let wanted: Vec<&Record> = everything.iter().filter(fits).collect();
+                let found = history.audit(query.clone()).await.unwrap();
+                assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "{query:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_timeline_tells_what_somebody_did_and_had_done_to_them() {
     let house = House::new().await;
     house.activates(1).await;
