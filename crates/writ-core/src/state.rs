@@ -51,6 +51,8 @@ pub struct State {
     pub departed: OrdMap<PrincipalId, PersonId>,
     /// Users by user principal name, in lower case.
     pub upns: OrdMap<String, PrincipalId>,
+    /// How many users' names are in each domain, in lower case.
+    pub domains: OrdMap<String, u32>,
     /// The groups each principal is a direct member of.
     pub groups_of: OrdMap<PrincipalId, OrdSet<PrincipalId>>,
     /// Administrative units.
@@ -390,6 +392,7 @@ impl State {
             persons: OrdMap::new(),
             departed: OrdMap::new(),
             upns: OrdMap::new(),
+            domains: OrdMap::new(),
             groups_of: OrdMap::new(),
             units: OrdMap::new(),
             units_of: OrdMap::new(),

@@ -266,7 +266,12 @@ impl State {
         let Some(p) = self.principals.get(&id).cloned() else { return };
         let Some(user) = p.user() else { return };
         if let Some(upn) = user.upn.text() {
-            self.upns.insert(upn.to_lowercase(), id);
+            let upn = upn.to_lowercase();
+            if let Some(domain) = domain_of(&upn).filter(|_| !self.upns.contains_key(&upn)) {
+                let users = self.domains.get(domain).map_or(1, |users| users + 1);
+                self.domains.insert(domain.to_owned(), users);
+            }
+            self.upns.insert(upn, id);
         }
         let mut all = self.persons.get(&user.person).cloned().unwrap_or_default();
         all.insert(id);
@@ -277,7 +282,13 @@ impl State {
         let Some(p) = self.principals.get(&id).cloned() else { return };
         let Some(user) = p.user() else { return };
         if let Some(upn) = user.upn.text() {
-            self.upns.remove(&upn.to_lowercase().to_owned());
+            let upn = upn.to_lowercase();
+            if let Some(domain) = domain_of(&upn).filter(|_| self.upns.remove(&upn).is_some()) {
+                match self.domains.get(domain) {
+                    Some(users) if *users > 1 => self.domains.insert(domain.to_owned(), users - 1),
+                    _ => self.domains.remove(domain),
+                };
+            }
         }
         take_from(&mut self.persons, user.person, &id);
     }
@@ -287,6 +298,11 @@ impl State {
 pub(super) fn rules_distinct(rules: &OrdMap<Place, String>) -> Vec<String> {
     let distinct: BTreeSet<&str> = rules.values().map(String::as_str).collect();
     distinct.into_iter().map(ToOwned::to_owned).collect()
+}
+
+/// The domain of a user principal name.
+fn domain_of(upn: &str) -> Option<&str> {
+    upn.split_once('@').map(|(_, domain)| domain)
 }
 
 /// Removes a key if it is there. A persistent set copies its way down to a key before it finds nothing to remove, and

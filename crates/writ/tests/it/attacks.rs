@@ -496,3 +496,25 @@ async fn members_of_a_role_are_seen_by_those_who_may_see_assignments() {
     let found = eve.post("/v1.0/directoryObjects/getByIds", json!({"ids": [SECURITY, ANA], "types": ["group"]}));
     assert_eq!(found.await.list()[0]["displayName"], "Security");
 }
+
+#[tokio::test]
+async fn what_somebody_asked_for_shows_them_nothing_of_others_once_their_role_is_gone() {
+    let house = House::new().await;
+    let requests = "/v1.0/roleManagement/directory/roleEligibilityScheduleRequests";
+    let made = format!("{requests}?$filter=principalId eq '{ANA}'&$expand=targetSchedule");
+    let dana = house.signed_in(DANA).await;
+    let one = dana.get(&made).await.list().remove(0);
+    assert_eq!(one["targetSchedule"]["principalId"], json!(ANA), "she may see everybody's");
+    // Her working day ends, and her role with it; what she asked for, and by what, stays hers to see.
+    house.clock.advance(Span::from_hours(9));
+    let dana = house.signed_in(DANA).await;
+    let schedules = "/v1.0/roleManagement/directory/roleEligibilitySchedules";
+    let schedule = one["targetScheduleId"].as_str().expect("an id");
+    dana.get(&format!("{schedules}/{schedule}")).await.is(404);
+    let later = dana.get(&made).await.list().remove(0);
+    assert_eq!((&later["id"], &later["targetSchedule"]), (&one["id"], &json!(null)));
+    dana.get(&format!("{requests}/{schedule}/targetSchedule")).await.is(404);
+    // Ana sees her own.
+    let ana = house.signed_in(ANA).await.get(&made).await.list().remove(0);
+    assert_eq!(ana["targetSchedule"]["id"], json!(schedule));
+}

@@ -610,3 +610,25 @@ async fn a_version_is_read_in_every_spelling_that_scripts_have() {
     // A stranger learns nothing there either.
     assert_eq!(house.client(None).get("//Beta/me").await.status, 401);
 }
+
+#[tokio::test]
+async fn the_organisation_has_the_domains_that_its_users_names_are_in() {
+    let house = House::new().await;
+    let dana = house.signed_in(DANA).await;
+    let domains = async || -> Vec<String> {
+        let found = dana.get("/v1.0/organization").await.list();
+        let each = found[0]["verifiedDomains"].as_array().expect("a list");
+        each.iter().map(|d| d["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(domains().await, ["northwind.example"]);
+    let rename = async |upn: &str| {
+        dana.patch(&format!("/v1.0/users/{EVE}"), json!({"userPrincipalName": upn})).await.is(204);
+        domains().await
+    };
+    assert_eq!(rename("eve@Fabrikam.example").await, ["fabrikam.example", "northwind.example"]);
+    assert_eq!(rename("eve2@fabrikam.example").await, ["fabrikam.example", "northwind.example"]);
+    dana.patch(&format!("/v1.0/users/{BEN}"), json!({"userPrincipalName": "ben@fabrikam.example"})).await.is(204);
+    assert_eq!(rename("eve@northwind.example").await, ["fabrikam.example", "northwind.example"]);
+    dana.delete(&format!("/v1.0/users/{BEN}")).await.is(204);
+    assert_eq!(domains().await, ["northwind.example"]);
+}

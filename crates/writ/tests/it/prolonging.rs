@@ -96,7 +96,7 @@ async fn what_an_administrator_denies_or_its_holder_takes_back_leads_to_nothing(
     for_a_week(&house).await;
     let before = house.rights();
     let asked = ana.post(ELIGIBLE, ask("selfExtend", "2027-01-01T00:00:00Z")).await.is(201);
-    let step = format!("/beta/roleManagement/directory/roleAssignmentApprovals/{0}/steps/{0}", id(&asked));
+    let step = step_of(&asked);
     dana.patch(&step, json!({"reviewResult": "Deny", "justification": "left the team"})).await.is(204);
     assert_eq!(ana.get(&format!("{ELIGIBLE}/{}", id(&asked))).await.is(200)["status"], "AdminDenied");
     let asked = ana.post(ELIGIBLE, ask("selfExtend", "2027-01-01T00:00:00Z")).await.is(201);
@@ -105,14 +105,24 @@ async fn what_an_administrator_denies_or_its_holder_takes_back_leads_to_nothing(
     assert!(house.rights() == before);
 }
 
+/// Where the only step of a request is decided.
+fn step_of(request: &Json) -> String {
+    format!("/beta/roleManagement/directory/roleAssignmentApprovals/{0}/steps/{0}", id(request))
+}
+
+/// Ana's request, which Ben approved; and how he says yes.
+async fn active_for_an_hour(ana: &Client, ben: &Client) -> (Json, Json) {
+    let asked = ana.post(REQUESTS, activation("PT1H")).await.is(201);
+    let yes = json!({"reviewResult": "Approve", "justification": "yes"});
+    ben.patch(&step_of(&asked), yes.clone()).await.is(204);
+    (asked, yes)
+}
+
 #[tokio::test]
 async fn a_running_activation_is_extended_only_by_who_says_so() {
     let house = House::new().await;
     let (ana, ben) = (house.signed_in(ANA).await, house.signed_in(BEN).await);
-    let asked = ana.post(REQUESTS, activation("PT1H")).await.is(201);
-    let steps = "/beta/roleManagement/directory/roleAssignmentApprovals";
-    let yes = json!({"reviewResult": "Approve", "justification": "yes"});
-    ben.patch(&format!("{steps}/{0}/steps/{0}", id(&asked)), yes.clone()).await.is(204);
+    let (asked, yes) = active_for_an_hour(&ana, &ben).await;
 
     let mut longer = activation("PT1H");
     longer["action"] = json!("selfExtend");
@@ -122,8 +132,8 @@ async fn a_running_activation_is_extended_only_by_who_says_so() {
     longer["@writ.activation"] = json!(true);
     let more = ana.post(REQUESTS, longer.clone()).await.is(201);
     assert_eq!((&more["status"], &more["targetScheduleId"]), (&json!("PendingApproval"), &asked["id"]));
-    assert!(ana.patch(&format!("{steps}/{0}/steps/{0}", id(&more)), yes.clone()).await.refused().starts_with("403 "));
-    ben.patch(&format!("{steps}/{0}/steps/{0}", id(&more)), yes).await.is(204);
+    assert!(ana.patch(&step_of(&more), yes.clone()).await.refused().starts_with("403 "));
+    ben.patch(&step_of(&more), yes).await.is(204);
     let held = ana.get(MINE).await.list();
     assert_eq!(held.len(), 1);
     assert_eq!(held[0]["endDateTime"], "2026-11-21T11:00:00.000Z");
@@ -234,10 +244,7 @@ async fn an_extension_asks_every_rule_again_of_the_holder_and_of_nobody_else() {
 async fn of_two_extensions_at_once_one_is_heard() {
     let house = House::new().await;
     let (ana, ben) = (house.signed_in(ANA).await, house.signed_in(BEN).await);
-    let asked = ana.post(REQUESTS, activation("PT1H")).await.is(201);
-    let steps = "/beta/roleManagement/directory/roleAssignmentApprovals";
-    let yes = json!({"reviewResult": "Approve", "justification": "yes"});
-    ben.patch(&format!("{steps}/{0}/steps/{0}", id(&asked)), yes.clone()).await.is(204);
+    let (_, yes) = active_for_an_hour(&ana, &ben).await;
     let root = ROOT.to_string();
     let (one, other) =
         tokio::join!(ana.post(REQUESTS, longer(&root, "10:30:00")), ana.post(REQUESTS, longer(&root, "10:45:00")));
@@ -249,7 +256,7 @@ async fn of_two_extensions_at_once_one_is_heard() {
     // Giving the role up takes the ask for more of it back.
     ana.post(REQUESTS, with(activation("PT1H"), json!({"action": "selfDeactivate"}))).await.is(201);
     assert_eq!(ana.get(&format!("{REQUESTS}/{}", id(&heard))).await.is(200)["status"], "Canceled");
-    let late = ben.patch(&format!("{steps}/{0}/steps/{0}", id(&heard)), yes).await.refused();
+    let late = ben.patch(&step_of(&heard), yes).await.refused();
     assert!(late.starts_with("409 "), "{late}");
     assert!(ana.get(MINE).await.list().is_empty());
 }

@@ -71,33 +71,20 @@ fn tenant(samples: &[(Envelope, Event)]) -> State {
         state.apply(&meta, &event);
     }
     let (principal, target) = (PrincipalId::from_u128(0xb), Target::role(RoleId::from_u128(0x101), Scope::Tenant));
-    let made = samples[0].0.at;
+    let at = samples[0].0.at;
+    let held = |own: serde_json::Value| {
+        let mut held = serde_json::json!({
+            "principal": principal, "target": target, "starts": at, "ends": null, "made": at, "changed": null, "by": null,
+        });
+        held.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        held
+    };
     let (eligibility, assignment) = (EligibilityId::from_u128(0x501), AssignmentId::from_u128(0x601));
-    let window = Eligibility {
-        id: eligibility,
-        principal,
-        target,
-        starts: made,
-        ends: None,
-        made,
-        changed: None,
-        by: None,
-        closing: false,
-    };
-    state.eligibilities.insert(eligibility, Arc::new(window));
-    let held = Assignment {
-        id: assignment,
-        principal,
-        target,
-        starts: made,
-        ends: None,
-        made,
-        changed: None,
-        by: None,
-        from: Some(eligibility),
-        plain: false,
-    };
-    state.assignments.insert(assignment, Arc::new(held));
+    let may_ask = serde_json::from_value::<Eligibility>(held(serde_json::json!({"id": eligibility, "closing": false})));
+    let own = serde_json::json!({"id": assignment, "from": eligibility, "plain": false});
+    let holds = serde_json::from_value::<Assignment>(held(own));
+    state.eligibilities.insert(eligibility, Arc::new(may_ask.unwrap()));
+    state.assignments.insert(assignment, Arc::new(holds.unwrap()));
     state
 }
 

@@ -19,6 +19,9 @@ use writ_core::state::{Request, State, Status, Unusual};
 /// How long the history is waited for; it is a few milliseconds behind at most.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// How many principals' closed requests are looked up; for more, every request that is kept is looked at.
+const SUBJECTS_MAX: usize = 20;
+
 /// The requests that a list looks at.
 pub async fn requests<'a>(ask: &'a Ask, sort: Sort, query: &Query, seen: Seen) -> Result<Found<'a, Request>, Problem> {
     let state = &*ask.moment.state;
@@ -73,6 +76,9 @@ async fn few(ask: &Ask, sort: Sort, query: &Query, seen: Seen) -> Option<Vec<Req
             None => return lately_made(state, query).or_else(|| unusual(state, sort, query)),
         },
     };
+    if subjects.len() > SUBJECTS_MAX {
+        return None;
+    }
     // Without the history every request that is kept is looked at, which is dearer and no less right.
     let history = &ask.app.history;
     if !matches!(tokio::time::timeout(PATIENCE, history.wait_for(state.seq)).await, Ok(Ok(()))) {

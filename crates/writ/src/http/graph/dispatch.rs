@@ -293,7 +293,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         cast,
         eventual,
         page: Standing::default(),
-        reach: if reads { Reach::near() } else { Reach::unbounded() },
+        reach: if permissions::looks(found.route) { Reach::near() } else { Reach::unbounded() },
     };
     let answer = walk::answered(found.route, ask).await?;
     match (counting, answer) {

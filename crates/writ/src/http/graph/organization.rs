@@ -4,7 +4,6 @@ use super::ask::{Answer, Ask, Moment, Route};
 use super::odata::{Entity, Kind, Property, Row};
 use crate::http::problem::Problem;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeSet;
 use writ_core::may::Query;
 
 /// A tenant.
@@ -43,9 +42,7 @@ impl Row for Organization<'_> {
             "displayName" => json!(state.settings.as_ref().map(|s| &s.name)),
             "tenantType" => json!("AAD"),
             "verifiedDomains" => {
-                let domains: BTreeSet<&str> =
-                    state.upns.keys().filter_map(|u| u.split_once('@')).map(|d| d.1).collect();
-                let each = domains.into_iter().enumerate().map(|(i, name)| {
+                let each = state.domains.keys().enumerate().map(|(i, name)| {
                     json!({"capabilities": "", "isDefault": i == 0, "isInitial": i == 0, "name": name, "type": "Managed"})
                 });
                 Json::Array(each.collect())

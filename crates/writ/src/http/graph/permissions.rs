@@ -10,15 +10,19 @@ use writ_core::permission::{Act, Thing};
 const LOOKING: &[&str] =
     &["getByIds", "checkMemberGroups", "checkMemberObjects", "getMemberGroups", "getMemberObjects", "writ.explain"];
 
+/// Whether a route changes nothing, so that it may be answered twice.
+pub fn looks(route: &Route) -> bool {
+    let last = route.path.rsplit('/').next().unwrap_or_default();
+    route.verb == Verb::Get || LOOKING.contains(&last.trim_end_matches("()"))
+}
+
 /// What a route asks for, `link` being what its `{link}` is and `own` telling whether its `{id}` is the caller; `None`
 /// for a batch, whose requests ask one by one.
 pub fn needed(route: &Route, link: &str, own: bool) -> Option<(Thing, Act)> {
     if route.path == "$batch" {
         return None;
     }
-    let last = route.path.rsplit('/').next().unwrap_or_default();
-    let looks = route.verb == Verb::Get || LOOKING.contains(&last.trim_end_matches("()"));
-    let act = match (looks, route.path) {
+    let act = match (looks(route), route.path) {
         (true, _) => Act::Read,
         (_, "users" | "groups") => Act::Create,
         (_, "users/{id}" | "groups/{id}") if route.verb == Verb::Delete => Act::Remove,

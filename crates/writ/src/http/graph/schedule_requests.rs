@@ -179,6 +179,10 @@ impl Row for RequestRow<'_> {
 
     fn link(&self, name: &str) -> Linked<'_> {
         let (moment, r) = (self.moment, self.request);
+        // Whoever made a request, or may decide it, sees it; what its subject holds now may be more than they may see.
+        if matches!(name, "targetSchedule" | "activatedUsing") && !moment.sees_roles_of(r.ask.subject) {
+            return Linked::One(None);
+        }
         let eligibility = |id: EligibilityId| EligibilityRow::of(moment, id).map(EligibilityRow::boxed);
         let schedule = r.schedule.or_else(|| (r.status == Status::Granted).then_some(r.ask.request.0));
         match (name, schedule) {

@@ -84,8 +84,9 @@ fn list<'a>(ask: &'a Ask, rows: impl Iterator<Item = Membership<'a>>) -> Result<
     ask.list_as(&MEMBERSHIP, "scopedRoleMemberships", Shape::by_id(), |_, _| rows)
 }
 
-fn all(moment: &Moment) -> impl Iterator<Item = Membership<'_>> {
-    moment.state.assignments.values().filter_map(|a| of(moment, a))
+/// All of them, each assignment counted that is looked at for it.
+fn all(ask: &Ask) -> impl Iterator<Item = Membership<'_>> {
+    ask.reach.count(ask.moment.state.assignments.values()).filter_map(|a| of(&ask.moment, a))
 }
 
 /// The unit that the path names.
@@ -97,27 +98,27 @@ pub fn unit(ask: &Ask) -> Result<UnitId, Problem> {
 fn in_unit(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Grants)?;
     let unit = unit(ask)?;
-    list(ask, all(&ask.moment).filter(move |m| m.unit == unit))
+    list(ask, all(ask).filter(move |m| m.unit == unit))
 }
 
 fn one(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Grants)?;
     let (unit, id) = (unit(ask)?, ask.at("membership"));
-    let found = all(&ask.moment).find(|m| m.unit == unit && assignment_id(&ask.moment, m.held) == id);
+    let found = all(ask).find(|m| m.unit == unit && assignment_id(&ask.moment, m.held) == id);
     ask.one(&MEMBERSHIP, "scopedRoleMemberships/$entity", &found.ok_or_else(|| ask.missing("membership"))?)
 }
 
 fn of_role(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Grants)?;
     let role = directory_roles::role_named(ask)?;
-    list(ask, all(&ask.moment).filter(move |m| m.held.target.role_id() == role))
+    list(ask, all(ask).filter(move |m| m.held.target.role_id() == role))
 }
 
 fn one_of_role(ask: &Ask) -> Result<Answer, Problem> {
     ask.reads(Query::Grants)?;
     let (role, id) = (directory_roles::role_named(ask)?, ask.at("membership"));
     let is = |m: &Membership| m.held.target.role_id() == role && assignment_id(&ask.moment, m.held) == id;
-    let found = all(&ask.moment).find(is).ok_or_else(|| ask.missing("membership"))?;
+    let found = all(ask).find(is).ok_or_else(|| ask.missing("membership"))?;
     ask.one(&MEMBERSHIP, "scopedRoleMemberships/$entity", &found)
 }
 
