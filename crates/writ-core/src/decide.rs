@@ -34,6 +34,10 @@ mod tenant;
 mod units;
 mod users;
 
+use assignment::Taking;
+use groups::NewGroup;
+use tenant::Founding;
+
 pub(crate) use activation::eligibility_for;
 pub use activation::scheduled;
 pub use approval::{approvers_of, is_approver, may_decide, who_could_approve};
@@ -207,7 +211,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
     }
     check_scopes(state, command, cx)?;
     match command {
-        C::Found { name, rules, span_min, administrator, setup, emergency } => tenant::found(state, cx, name, *rules, *span_min, administrator, *setup, emergency),
+        C::Found { name, rules, span_min, administrator, setup, emergency } => tenant::found(state, cx, &Founding { name, rules: *rules, span_min: *span_min, administrator, setup: *setup, emergency }),
         C::ChangeSettings { name, span_min, age_min } => tenant::change_settings(state, cx, name.as_ref(), *span_min, *age_min),
         C::MintEmergency { user, credential } => tenant::mint_emergency(state, cx, user, *credential),
         C::ErasePrincipal { principal } => tenant::erase(state, cx, *principal),
@@ -219,7 +223,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::CreateService { service, name, app } => users::create_service(state, cx, *service, name, *app),
         C::EnableService { service, enabled } => users::enable_service(state, cx, *service, *enabled),
         C::DeletePrincipal { principal } => users::delete(state, cx, *principal),
-        C::CreateGroup { group, name, description, role_assignable, owners, members } => groups::create(state, cx, *group, name, description, *role_assignable, owners, members),
+        C::CreateGroup { group, name, description, role_assignable, owners, members } => groups::create(state, cx, &NewGroup { id: *group, name, description, role_assignable: *role_assignable, owners, members }),
         C::UpdateGroup { group, name, description } => groups::update(state, cx, *group, name.as_deref(), description.as_deref()),
         C::AddMember { group, member } => groups::add_member(state, cx, *group, *member),
         C::RemoveMember { group, member } => groups::remove_member(state, cx, *group, *member),
@@ -240,7 +244,7 @@ fn judge(state: &State, command: &Command, cx: &Context) -> Judged {
         C::ExtendActivation(terms) => prolonging::activation(state, cx, terms),
         C::AssignPlainly { principal, target } => plainly::assign(state, cx, *principal, *target),
         C::TakePlainly { assignment } => plainly::take(state, cx, *assignment),
-        C::Remove { sort, principal, target, when, reason } => assignment::remove(state, cx, *sort, *principal, *target, *when, reason.as_deref()),
+        C::Remove { sort, principal, target, when, reason } => assignment::remove(state, cx, &Taking { sort: *sort, principal: *principal, target: *target, when: *when, reason: reason.as_deref() }),
         C::RequestActivation(terms) => activation::request(state, cx, terms),
         C::Deactivate { principal, target, reason } => activation::deactivate(state, cx, *principal, *target, reason.as_deref()),
         C::CancelRequest { request } => approval::cancel(state, cx, *request),

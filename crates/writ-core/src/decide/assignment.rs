@@ -56,15 +56,17 @@ pub(super) fn reassign(state: &State, cx: &Context, sort: Sort, terms: &Terms) -
     Ok((events, answer))
 }
 
-pub(super) fn remove(
-    state: &State,
-    cx: &Context,
-    sort: Sort,
-    principal: PrincipalId,
-    target: Target,
-    when: Removal,
-    reason: Option<&str>,
-) -> Judged {
+/// What is to be taken away, from whom, when and why.
+pub(super) struct Taking<'a> {
+    pub(super) sort: Sort,
+    pub(super) principal: PrincipalId,
+    pub(super) target: Target,
+    pub(super) when: Removal,
+    pub(super) reason: Option<&'a str>,
+}
+
+pub(super) fn remove(state: &State, cx: &Context, taking: &Taking<'_>) -> Judged {
+    let Taking { sort, principal, target, when, reason } = *taking;
     long("justification", reason)?;
     known_role(state, target)?;
     super::principal(state, principal)?;

@@ -54,17 +54,18 @@ pub(super) fn may_manage(state: &State, cx: &Context, id: PrincipalId) -> Result
     cx.with_duty_over(state, Duty::ManageGroups, id.0).map(|_| ())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one argument per field of the command")]
-pub(super) fn create(
-    state: &State,
-    cx: &Context,
-    id: PrincipalId,
-    name: &str,
-    description: &str,
-    role_assignable: bool,
-    owners: &[PrincipalId],
-    members: &[PrincipalId],
-) -> Judged {
+/// A group to be made.
+pub(super) struct NewGroup<'a> {
+    pub(super) id: PrincipalId,
+    pub(super) name: &'a str,
+    pub(super) description: &'a str,
+    pub(super) role_assignable: bool,
+    pub(super) owners: &'a [PrincipalId],
+    pub(super) members: &'a [PrincipalId],
+}
+
+pub(super) fn create(state: &State, cx: &Context, new: &NewGroup<'_>) -> Judged {
+    let NewGroup { id, name, description, role_assignable, owners, members } = *new;
     short("displayName", name)?;
     long("description", Some(description))?;
     if members.len() > MEMBERS_MAX || owners.len() > MEMBERS_MAX {
@@ -158,6 +159,10 @@ pub(super) fn add_member(state: &State, cx: &Context, id: PrincipalId, member: P
     }
     if m.emergency() {
         return Err(Refusal::Conflict { why: "An emergency account stands alone: it is in no group.".into() });
+    }
+    if g.role_assignable {
+        // Whoever joins holds what the group holds.
+        cx.clock_sound()?;
     }
     Ok((vec![Event::MemberAdded { group: id, member }], Answer::Done))
 }

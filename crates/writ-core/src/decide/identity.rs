@@ -12,6 +12,9 @@ const CODE_MAX: Span = Span::from_days(7);
 /// How many codes there may be that can be used.
 const CODES_MAX: usize = 10_000;
 
+/// How many factors somebody may have.
+const FACTORS_MAX: usize = 10;
+
 /// How many addresses one entry names; the others are only counted.
 pub const ADDRESSES_MAX: usize = 8;
 /// The longest address and the longest name of a program, in characters.
@@ -151,6 +154,10 @@ pub(super) fn bind(
     }
     if !p.enabled {
         return Err(Refusal::AccountDisabled);
+    }
+    let others = state.credentials.iter().filter(|(other, c)| c.principal == id && Some(**other) != replaces);
+    if others.count() >= FACTORS_MAX {
+        return Err(Refusal::TooMany { what: "factors of one account", max: FACTORS_MAX });
     }
     let mut events = vec![bound(id, method, new, None)];
     events.extend(replaces.map(|credential| Event::CredentialRemoved { principal: id, credential }));

@@ -9,6 +9,8 @@ use crate::event::Why;
 use crate::role::Role;
 use alloc::collections::BTreeSet;
 
+/// How many custom roles there may be.
+const ROLES_MAX: usize = 1000;
 /// How many actions a custom role may have.
 const ACTIONS_MAX: usize = 1000;
 
@@ -59,6 +61,9 @@ pub(super) fn define(
     }
     if state.roles.values().any(|r| r.is_called(name.trim())) {
         return Err(Refusal::Taken { what: "role name", name: name.into() });
+    }
+    if state.roles.values().filter(|r| !r.built_in).count() >= ROLES_MAX {
+        return Err(Refusal::TooMany { what: "custom roles", max: ROLES_MAX });
     }
     let role = Role {
         id,

@@ -7,6 +7,8 @@ use super::*;
 use crate::rules::{Approver, RuleChange, Rules, SPAN_MAX_LIMIT};
 
 const CHANGES_MAX: usize = 40;
+/// How many notification rules a role has, as in Graph.
+const NOTIFICATIONS_MAX: usize = 9;
 /// How many addresses one notification rule may name, as in Graph.
 const RECIPIENTS_MAX: usize = 1000;
 
@@ -26,6 +28,9 @@ pub(super) fn change(state: &State, cx: &Context, id: RoleId, changes: &[RuleCha
     let mut new = old.clone();
     for change in changes {
         new.change(change);
+    }
+    if new.notifications.len() > NOTIFICATIONS_MAX {
+        return Err(Refusal::TooMany { what: "notification rules of a role", max: NOTIFICATIONS_MAX });
     }
     let looser = new.looser_than(old);
     if !looser.is_empty() && own_role(state, by, id) {
@@ -140,6 +145,7 @@ fn well_formed(state: &State, change: &RuleChange) -> Result<(), Refusal> {
             }
         }
         RuleChange::Notification(n) => {
+            short("id", &n.rule)?;
             if !matches!(n.level.as_str(), "None" | "Critical" | "All") {
                 return malformed("notificationLevel", "the level is None, Critical or All");
             }

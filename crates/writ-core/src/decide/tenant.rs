@@ -8,17 +8,18 @@ use crate::event::Ask;
 use crate::role::GLOBAL_ADMINISTRATOR;
 use crate::rules::RuleChoice;
 
-#[expect(clippy::too_many_arguments, reason = "the founding says everything at once, and only once")]
-pub(super) fn found(
-    state: &State,
-    cx: &Context,
-    name: &str,
-    rules: RuleChoice,
-    span_min: Span,
-    administrator: &NewUser,
-    setup: Span,
-    emergency: &[NewUser],
-) -> Judged {
+/// A tenant to be founded.
+pub(super) struct Founding<'a> {
+    pub(super) name: &'a str,
+    pub(super) rules: RuleChoice,
+    pub(super) span_min: Span,
+    pub(super) administrator: &'a NewUser,
+    pub(super) setup: Span,
+    pub(super) emergency: &'a [NewUser],
+}
+
+pub(super) fn found(state: &State, cx: &Context, founding: &Founding<'_>) -> Judged {
+    let Founding { name, rules, span_min, administrator, setup, emergency } = *founding;
     cx.at_console("found a tenant")?;
     if state.settings.is_some() {
         return Err(Refusal::Taken { what: "tenant", name: state.tenant.to_string() });
@@ -162,7 +163,13 @@ pub(super) fn erase(state: &State, cx: &Context, principal: PrincipalId) -> Judg
             return Err(Refusal::Climb { why: "Nobody erases their own traces; another administrator must.".into() });
         }
     }
-    if state.principals.get(&principal).is_some_and(|p| p.enabled) {
+    let there = state.principals.get(&principal);
+    if there.is_some_and(|p| p.emergency()) {
+        // Its name stands on the paper with its secret: enabled again, it would look like a way in and be none.
+        let why = "An emergency account keeps its name: delete it first, and its data can be erased then.";
+        return Err(Refusal::Conflict { why: why.into() });
+    }
+    if there.is_some_and(|p| p.enabled) {
         return Err(Refusal::Conflict {
             why: "Disable or delete the account first; the data of somebody at work cannot be erased.".into(),
         });

@@ -53,13 +53,12 @@ pub(super) fn join(state: &State, cx: &Context, id: UnitId, object: Uuid) -> Jud
         return Err(Refusal::AlreadyThere { what: "membership", role: u.name.clone(), until: None });
     }
     let by = cx.with_duty(state, Duty::ManageUnits)?;
-    // Whoever has a role over the unit would gain power over a host by moving it in.
-    let gains = state.hosts.contains_key(&DeviceId(object))
-        && holds::person_could(state, by, |target| target.scope() == Scope::Unit(id))
+    // Whoever has a role over the unit would gain power over what they move in: root on a host, somebody's sign-in.
+    let gains = holds::person_could(state, by, |target| target.scope() == Scope::Unit(id))
         && !holds::duties(state, by, cx.now).has(Duty::ManageRoles);
     if gains {
         return Err(Refusal::Climb {
-            why: "You hold or are eligible for a role in this unit: another administrator must move hosts into it."
+            why: "You hold or are eligible for a role in this unit: another administrator must put things into it."
                 .into(),
         });
     }

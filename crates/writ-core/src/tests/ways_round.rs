@@ -248,3 +248,102 @@ fn a_token_for_groups_gives_nobody_a_role_through_one() {
     let ordinary = Command::AddMember { group: s.id("security"), member };
     s.run(with(&s, &groups), ordinary).expect("a group that passes no role");
 }
+
+#[test]
+fn an_emergency_account_whose_name_is_erased_would_be_no_way_in() {
+    let mut s = Story::new();
+    let glass = s.id("emergency-1");
+    let switch =
+        |enabled| Command::UpdateUser { user: glass, name: None, upn: None, enabled: Some(enabled), person: None };
+    s.by("dana", switch(false)).expect("one of two");
+    let erase = Command::ErasePrincipal { principal: glass };
+    for erased in [s.by("dana", erase.clone()), s.console(erase.clone())] {
+        assert!(matches!(erased, Err(Refusal::Conflict { .. })), "nobody could sign in to it again: {erased:?}");
+    }
+    s.by("dana", Command::DeletePrincipal { principal: glass }).expect("deleted");
+    s.by("dana", erase).expect("what is gone is no way in");
+}
+
+#[test]
+fn nobody_joins_a_group_that_passes_roles_while_the_clock_is_in_doubt() {
+    let mut s = Story::new();
+    let group = PrincipalId::from_u128(0x9a);
+    let create = Command::CreateGroup {
+        group,
+        name: "operators".into(),
+        description: "".into(),
+        role_assignable: true,
+        owners: vec![],
+        members: vec![],
+    };
+    s.by("dana", create).expect("made");
+    let caller = s.caller("dana");
+    let doubtful = crate::decide::Context { clock_doubt: Some("it jumped"), ..s.context(caller) };
+    let member = s.id("eve");
+    let joins = |group| crate::decide::decide(&s.state, &Command::AddMember { group, member }, &doubtful).answer;
+    assert!(matches!(joins(group), Err(Refusal::ClockInDoubt { .. })), "its roles would be hers");
+    assert!(joins(s.id("security")).is_ok(), "a group that passes no role");
+}
+
+#[test]
+fn nobody_moves_somebody_into_a_unit_where_they_would_have_power_over_them() {
+    let mut s = Story::new();
+    let (role, unit) = (RoleId::from_u128(0xc0ffee), UnitId::from_u128(0xa1));
+    let create = Command::CreateRole {
+        role,
+        name: "Units".into(),
+        description: "".into(),
+        actions: vec!["microsoft.directory/administrativeUnits/create".into()],
+        enabled: true,
+        version: None,
+    };
+    s.by("dana", create).expect("defined");
+    s.by("dana", Command::CreateUnit { unit, name: "unit".into(), description: "".into() }).expect("unit");
+    assign(&mut s, "eve", "Units");
+    let helpdesk = s.state.roles.values().find(|r| r.is_called("Helpdesk Administrator")).expect("role").id;
+    let target = Target::role(helpdesk, Scope::Unit(unit));
+    let terms = Terms { reason: Some("test".into()), ..Terms::of(s.id("eve"), target, Expiration::For(minutes(60))) };
+    s.by("dana", Command::Assign { sort: Sort::Assignment, terms }).expect("over the unit");
+    let moves = Command::AddToUnit { unit, object: s.id("carla").0 };
+    let moved = s.by("eve", moves.clone());
+    assert!(matches!(moved, Err(Refusal::Climb { .. })), "her sign-in could be reset then: {moved:?}");
+    s.by("dana", moves).expect("another administrator may");
+}
+
+#[test]
+fn there_is_an_end_to_roles_to_notifications_and_to_factors() {
+    let mut s = Story::new();
+    let create = |n: u128| Command::CreateRole {
+        role: RoleId::from_u128(0xc0_0000 + n),
+        name: alloc::format!("role {n}"),
+        description: "".into(),
+        actions: vec![],
+        enabled: true,
+        version: None,
+    };
+    let refused = (0..2000).find_map(|n| s.by("dana", create(n)).err());
+    assert!(matches!(refused, Some(Refusal::TooMany { .. })), "{refused:?}");
+    let notify = |n: u32| Command::ChangeRules {
+        role: DEVICE_ADMINISTRATOR,
+        changes: vec![RuleChange::Notification(crate::rules::Notification {
+            rule: alloc::format!("rule {n}"),
+            level: "All".into(),
+            default_recipients: true,
+            recipients: vec![],
+        })],
+        seen: None,
+    };
+    let refused = (0..20).find_map(|n| s.by("dana", notify(n)).err());
+    assert!(matches!(refused, Some(Refusal::TooMany { .. })), "{refused:?}");
+    let bind = |s: &Story, n: u128| Command::BindCredential {
+        principal: s.id("ana"),
+        method: Method::Totp,
+        bound: InVault { credential: CredentialId::from_u128(0xd0_0000 + n), version: 1 },
+        replaces: None,
+    };
+    let refused = (0..40).find_map(|n| {
+        let command = bind(&s, n);
+        s.by("ana", command).err()
+    });
+    assert!(matches!(refused, Some(Refusal::TooMany { .. })), "{refused:?}");
+}
