@@ -111,17 +111,29 @@ pub struct Thing {
     pub modified: Vec<(String, String, String)>,
 }
 
-/// The id of a record.
-fn id_of(service: &str, envelope: &Envelope, place: Place) -> String {
+/// The most records of one entry whose ids are told apart where one number has to say entry and record.
+const IN_ONE: u64 = 1000;
+
+/// The id of a record, in the form that Entra's have: PIM's names the tenant and ends with one number, the directory's
+/// begins with the correlation id.
+fn id_of(service: &str, moment: &Moment<'_>, place: Place) -> String {
+    let Place { seq, k } = place;
+    let cause = &moment.envelope.cause;
+    if service == PIM {
+        let number = seq.saturating_mul(IN_ONE).saturating_add(u64::from(k));
+        return format!("PIM_{}_{}_{number}", cause.command, moment.after.tenant);
+    }
     let begins = if service == DIRECTORY { "Directory" } else { service };
-    format!("{begins}_{}_{}_{}", envelope.cause.command, place.seq, place.k)
+    format!("{begins}_{}_{seq}_{k}", cause.correlation)
 }
 
 /// Where the record with this id stands, if the id has the form.
 pub(super) fn place_of(id: &str) -> Option<Place> {
     let mut parts = id.rsplitn(3, '_');
-    let k = parts.next()?.parse().ok()?;
-    Some(Place { seq: parts.next()?.parse().ok().filter(|seq| *seq <= i64::MAX as u64)?, k })
+    let last: u64 = parts.next()?.parse().ok()?;
+    let before = parts.next()?;
+    let (seq, k) = if id.starts_with("PIM_") { (last / IN_ONE, last % IN_ONE) } else { (before.parse().ok()?, last) };
+    Some(Place { seq: Some(seq).filter(|seq| *seq <= i64::MAX as u64)?, k: u32::try_from(k).ok()? })
 }
 
 /// An entry with the state on both sides of it.
@@ -169,7 +181,7 @@ impl Records<'_> {
         let m = self.moment;
         let place = Place { seq: m.meta.seq, k: u32::try_from(self.list.len()).unwrap_or(u32::MAX) };
         self.list.push(Record {
-            id: id_of(service, m.envelope, place),
+            id: id_of(service, m, place),
             place,
             at: m.meta.at,
             category: category.to_owned(),

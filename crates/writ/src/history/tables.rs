@@ -21,7 +21,7 @@ use writ_core::state::Request;
 use writ_core::time::Time;
 
 /// The tables of this version; a file with others is emptied and folded anew.
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 5;
 
 /// How many readers may wait before further ones are told that the history is busy.
 const WAITING_MAX: usize = 1024;

@@ -216,13 +216,27 @@ async fn questions_filter_and_pages_hold_each_record_once() {
     assert_eq!(count(AuditQuery { correlation: Some(one.correlation), ..all() }).await, {
         everything.iter().filter(|r| r.correlation == one.correlation).count()
     });
-    assert_eq!(history.audit_record(&one.id).await.unwrap(), Some(one.clone()));
+    let tenant = house.engine.state().tenant;
+    for one in &everything {
+        assert_eq!(history.audit_record(&one.id).await.unwrap(), Some(one.clone()));
+        // The forms of Entra's ids: PIM_{guid}_{tenant}_{number}, Directory_{correlation}_{suffix}.
+        let parts: Vec<&str> = one.id.splitn(3, '_').collect();
+        match one.service.as_str() {
+            "PIM" => {
+                let (named, number) = parts[2].split_once('_').unwrap();
+                assert!(named == tenant.to_string() && number.parse::<u64>().is_ok(), "{}", one.id);
+            }
+            _ => assert_eq!(parts[1], one.correlation.to_string(), "{}", one.id),
+        }
+    }
     for not in [
         "",
         "PIM",
         "PIM_x_1_0",
         &one.id.replace("_1_", "_2_").replace("_2_0", "_999_0"),
-        "PIM_a_99999999999999999999_0",
+        "PIM_a_b_99999999999999999999",
+        "PIM_a_b_1",
+        "Directory_a_99999999999999999999_0",
     ] {
         assert_eq!(history.audit_record(not).await.unwrap().filter(|r| r.id != not), None, "{not}");
     }
