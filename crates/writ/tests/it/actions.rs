@@ -417,3 +417,27 @@ async fn an_ask_that_nobody_decides_is_over_after_twenty_four_hours() {
     assert!(ana.send("POST", &format!("{A}/{}/cancel", id(&made)), "").await.refused().starts_with("400 "));
     assert_eq!(asked(&ana, A, activation("PT1H")).await, "201 PendingApproval", "and may be asked again");
 }
+
+/// In Graph's recorded answers a function's rows say their type, and its context names it; a list's do neither.
+#[tokio::test]
+async fn what_a_function_finds_says_of_which_type_it_is() {
+    let house = House::new().await;
+    house.eligible(ANA, READER.parse().expect("an id")).await;
+    let ana = house.signed_in(ANA).await;
+    ana.post(A, reads("selfActivate")).await.is(201);
+    let root = "/v1.0/roleManagement/directory/";
+    for (list, kind) in [
+        ("roleEligibilityScheduleInstances", "unifiedRoleEligibilityScheduleInstance"),
+        ("roleEligibilitySchedules", "unifiedRoleEligibilitySchedule"),
+        ("roleAssignmentScheduleInstances", "unifiedRoleAssignmentScheduleInstance"),
+        ("roleAssignmentSchedules", "unifiedRoleAssignmentSchedule"),
+        ("roleAssignmentScheduleRequests", "unifiedRoleAssignmentScheduleRequest"),
+    ] {
+        let found = ana.get(&format!("{root}{list}/filterByCurrentUser(on='principal')?$select=id")).await.is(200);
+        assert_eq!(found["@odata.context"], format!("http://localhost/v1.0/$metadata#Collection({kind})"));
+        assert_eq!(found["value"][0]["@odata.type"], format!("#microsoft.graph.{kind}"), "{found}");
+        let plain = ana.get(&format!("{root}{list}?$select=id")).await.is(200);
+        assert_eq!(plain["@odata.context"], format!("http://localhost/v1.0/$metadata#roleManagement/directory/{list}"));
+        assert_eq!(plain["value"][0]["@odata.type"], Json::Null, "{plain}");
+    }
+}

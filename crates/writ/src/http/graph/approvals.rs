@@ -166,8 +166,7 @@ fn list(ask: &Ask, whose: Whose) -> Result<Answer, Problem> {
         }
         (_, None) => false,
     };
-    let context = if whose == Whose::Everybody { PATH } else { "Collection(approval)" };
-    ask.list(&APPROVAL, context, |_, from| {
+    ask.list(&APPROVAL, PATH, |_, from| {
         let all = ask.reach.count(moment.state.requests.range(RequestId(from)..)).map(|(_, r)| &**r);
         all.filter(|r| !r.stages.is_empty())
             .filter(move |r| mine(r) && ask.sees_request(r, view))

@@ -6,6 +6,7 @@ mod linked;
 mod submit;
 
 use super::body::JsonBody;
+use super::declared::type_named;
 use super::directory_objects::in_directory;
 use super::dispatch::Version;
 use super::held::Seen;
@@ -338,7 +339,9 @@ impl Ask {
     pub fn query(&self, entity: &'static Entity) -> Result<Query, Problem> {
         self.advanced(entity)?;
         let _ = self.page.of.set(entity);
-        let query = self.parsed(entity, Of::Many)?;
+        let mut query = self.parsed(entity, Of::Many)?;
+        // What `filterByCurrentUser` finds.
+        query.typed = !self.at("on").is_empty() && type_named(entity.name).is_some();
         self.reach.weigh(query.row_cost());
         Ok(query)
     }
@@ -428,7 +431,9 @@ impl Ask {
         let page = self.room(|room| page(rows, shown, query, shape, after, || self.place(), room))?;
         let mut out = Vec::with_capacity(page.rows.len() + 512);
         out.extend_from_slice(b"{\"@odata.context\":");
-        write_text(&self.context_url(context), &mut out);
+        // A function's answer is of a type; a list's is what stands at its path.
+        let of_type = query.typed.then(|| format!("Collection({})", query.entity.name));
+        write_text(&self.context_url(of_type.as_deref().unwrap_or(context)), &mut out);
         if let Some(count) = page.count {
             out.extend_from_slice(format!(",\"@odata.count\":{count}").as_bytes());
         }

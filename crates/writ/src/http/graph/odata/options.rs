@@ -49,6 +49,8 @@ pub struct Query {
     pub count: bool,
     /// The token of the page wanted, as the server gave it.
     pub skiptoken: Option<String>,
+    /// Whether each row says its type, as the rows of a function do.
+    pub typed: bool,
 }
 
 /// A link to follow, and what is asked for at its end.
@@ -94,6 +96,7 @@ impl Query {
             skip: 0,
             count: false,
             skiptoken: None,
+            typed: false,
         }
     }
 

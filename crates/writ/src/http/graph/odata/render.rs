@@ -84,7 +84,7 @@ pub fn write(
         name("@odata.context", out);
         write_text(context, out);
     }
-    if typed || !std::ptr::eq(entity, query.entity) {
+    if typed || query.typed || !std::ptr::eq(entity, query.entity) {
         name("@odata.type", out);
         out.extend_from_slice(b"\"#microsoft.graph.");
         out.extend_from_slice(entity.name.as_bytes());
