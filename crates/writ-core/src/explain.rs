@@ -87,8 +87,7 @@ pub fn explain(state: &State, principal: PrincipalId, target: Target, mfa: Optio
             say(Mark::Unmet, "eligible", text);
         }
     }
-    let active =
-        state.held_by(principal).assignments.iter().find(|a| a.target == target && a.activated() && a.in_window(now));
+    let active = state.assignments_of(principal).find(|a| a.target == target && a.activated() && a.in_window(now));
     if let Some(a) = active {
         let until = a.ends.map_or(String::new(), |t| format!(" until {t}"));
         say(

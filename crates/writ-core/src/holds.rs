@@ -32,7 +32,7 @@ pub fn held(state: &State, principal: PrincipalId, now: Time) -> impl Iterator<I
     let on = enabled(state, principal);
     sources(state, principal)
         .filter(move |_| on)
-        .flat_map(|p| state.held_by(p).assignments.iter())
+        .flat_map(|p| state.assignments_of(p))
         .filter(move |a| a.in_window(now) && state.roles.get(&a.target.role_id()).is_some_and(|r| r.enabled))
 }
 
@@ -41,13 +41,13 @@ pub fn eligible(state: &State, principal: PrincipalId, now: Time) -> impl Iterat
     let on = enabled(state, principal);
     sources(state, principal)
         .filter(move |_| on)
-        .flat_map(|p| state.held_by(p).eligibilities.iter())
+        .flat_map(|p| state.eligibilities_of(p).iter())
         .filter(move |e| e.in_window(now) && state.roles.get(&e.target.role_id()).is_some_and(|r| r.enabled))
 }
 
 /// Every eligibility of a principal that has not ended, future ones too, directly and through groups.
 pub fn eligible_ever(state: &State, principal: PrincipalId) -> impl Iterator<Item = &Arc<Eligibility>> {
-    sources(state, principal).flat_map(|p| state.held_by(p).eligibilities.iter())
+    sources(state, principal).flat_map(|p| state.eligibilities_of(p).iter())
 }
 
 /// Whether a role held at one scope holds at another.
@@ -67,7 +67,7 @@ pub fn holds(state: &State, principal: PrincipalId, role: RoleId, scope: Scope, 
     let says = |a: &Arc<Assignment>| {
         a.target.role_id() == role && a.in_window(now) && contains(state, a.target.scope(), scope)
     };
-    sources(state, principal).any(|p| state.held_by(p).assignments.iter().any(says))
+    sources(state, principal).any(|p| state.assignments_of(p).any(says))
         && enabled(state, principal)
         && state.roles.get(&role).is_some_and(|r| r.enabled)
 }
@@ -115,10 +115,9 @@ fn allows(state: &State, role: RoleId, duty: Duty) -> bool {
 
 /// Whether a principal itself, now or by asking, has a role in the whole tenant that allows a duty.
 fn reaches(state: &State, holder: PrincipalId, duty: Duty, now: Time) -> bool {
-    let held = state.held_by(holder);
     let wide = |t: Target| t.scope() == Scope::Tenant && allows(state, t.role_id(), duty);
-    held.assignments.iter().any(|a| a.in_window(now) && wide(a.target))
-        || held.eligibilities.iter().any(|e| e.in_window(now) && wide(e.target))
+    state.assignments_of(holder).any(|a| a.in_window(now) && wide(a.target))
+        || state.eligibilities_of(holder).iter().any(|e| e.in_window(now) && wide(e.target))
 }
 
 /// The group that a principal is, if it passes roles on to its members.
@@ -135,9 +134,8 @@ fn enabled_user(state: &State, principal: PrincipalId) -> bool {
 pub fn powerful(state: &State, principal: PrincipalId) -> bool {
     let privileged = |role: RoleId| state.roles.get(&role).is_some_and(|r| r.privileged());
     let any_window = sources(state, principal).any(|p| {
-        let held = state.held_by(p);
-        held.assignments.iter().any(|a| privileged(a.target.role_id()))
-            || held.eligibilities.iter().any(|e| privileged(e.target.role_id()))
+        state.assignments_of(p).any(|a| privileged(a.target.role_id()))
+            || state.eligibilities_of(p).iter().any(|e| privileged(e.target.role_id()))
     });
     any_window || approves_for_privileged(state, principal)
 }
@@ -167,7 +165,6 @@ pub fn person_could(state: &State, principal: PrincipalId, fits: impl Fn(crate::
     let others =
         state.person_of(principal).and_then(|person| state.persons.get(&person)).into_iter().flatten().copied();
     core::iter::once(principal).chain(others).flat_map(|p| sources(state, p)).any(|p| {
-        let held = state.held_by(p);
-        held.assignments.iter().any(|a| fits(a.target)) || held.eligibilities.iter().any(|e| fits(e.target))
+        state.assignments_of(p).any(|a| fits(a.target)) || state.eligibilities_of(p).iter().any(|e| fits(e.target))
     })
 }

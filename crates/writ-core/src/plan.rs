@@ -73,7 +73,7 @@ impl NoAccount {
 pub fn plan(state: &State, now: Time) -> Vec<Grant> {
     let mut grants = Vec::new();
     for holder in state.holders_of(DEVICE_ADMINISTRATOR) {
-        for a in state.held_by(holder).assignments.iter().filter(|a| a.target.role_id() == DEVICE_ADMINISTRATOR) {
+        for a in state.assignments_of(holder).filter(|a| a.target.role_id() == DEVICE_ADMINISTRATOR) {
             grants.extend(from_assignment(state, a, now));
         }
     }

@@ -73,8 +73,11 @@ pub struct State {
     pub opening: OrdSet<(Time, EligibilityId)>,
     /// Assignments, standing and activated.
     pub assignments: OrdMap<AssignmentId, Arc<Assignment>>,
-    /// What each principal is eligible for and assigned, directly.
-    pub held: OrdMap<PrincipalId, Arc<Held>>,
+    /// What each principal is eligible for, directly, oldest first.
+    pub eligible: OrdMap<PrincipalId, Arc<Vec<Arc<Eligibility>>>>,
+    /// What each principal is assigned, directly. An activation changes this for somebody anywhere in it, so what stands
+    /// beside it is copied each time: ids, because to share a thing is to write to it.
+    pub assigned: OrdMap<PrincipalId, Assigned>,
     /// Who is eligible for or assigned each role, directly.
     pub holders: OrdSet<(RoleId, PrincipalId)>,
     /// What ran out in the last 30 days and can be renewed, by whom it was about.
@@ -195,20 +198,31 @@ impl Assignment {
     }
 }
 
-/// What one principal is eligible for and holds, directly.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Held {
-    /// Eligibilities, oldest first.
-    pub eligibilities: Vec<Arc<Eligibility>>,
-    /// Assignments, oldest first.
-    pub assignments: Vec<Arc<Assignment>>,
+/// What one principal is assigned, directly, oldest first: hardly ever more than one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Assigned {
+    /// One thing.
+    One(AssignmentId),
+    /// Several.
+    More(Arc<[AssignmentId]>),
 }
 
-impl Held {
-    /// Whether any of it is of this role.
-    fn has(&self, role: RoleId) -> bool {
-        let ours = |target: &Target| target.role_id() == role;
-        self.eligibilities.iter().any(|e| ours(&e.target)) || self.assignments.iter().any(|a| ours(&a.target))
+impl Assigned {
+    /// These, unless there is none.
+    fn of(ids: &[AssignmentId]) -> Option<Self> {
+        match ids {
+            [] => None,
+            [one] => Some(Self::One(*one)),
+            more => Some(Self::More(more.into())),
+        }
+    }
+
+    /// All of them.
+    pub fn ids(&self) -> &[AssignmentId] {
+        match self {
+            Self::One(id) => core::slice::from_ref(id),
+            Self::More(ids) => ids,
+        }
     }
 }
 
@@ -403,7 +417,8 @@ impl State {
             made: OrdSet::new(),
             opening: OrdSet::new(),
             assignments: OrdMap::new(),
-            held: OrdMap::new(),
+            eligible: OrdMap::new(),
+            assigned: OrdMap::new(),
             holders: OrdSet::new(),
             expired: OrdMap::new(),
             requests: OrdMap::new(),
@@ -461,10 +476,22 @@ impl State {
         self.settings.as_ref().map_or(Span::from_minutes(5), |s| s.span_min)
     }
 
-    /// What a principal is eligible for and holds, directly.
-    pub fn held_by(&self, principal: PrincipalId) -> &Held {
-        static NOTHING: Held = Held { eligibilities: Vec::new(), assignments: Vec::new() };
-        self.held.get(&principal).map_or(&NOTHING, |h| h)
+    /// What a principal is eligible for, directly, oldest first.
+    pub fn eligibilities_of(&self, principal: PrincipalId) -> &[Arc<Eligibility>] {
+        self.eligible.get(&principal).map_or(&[], |all| all)
+    }
+
+    /// What a principal is assigned, directly, oldest first.
+    pub fn assignments_of(&self, principal: PrincipalId) -> impl Iterator<Item = &Arc<Assignment>> {
+        let ids = self.assigned.get(&principal).map_or(&[][..], Assigned::ids);
+        ids.iter().filter_map(|id| self.assignments.get(id))
+    }
+
+    /// Whether a principal is eligible for or assigned this role, directly.
+    fn has(&self, principal: PrincipalId, role: RoleId) -> bool {
+        let ours = |target: &Target| target.role_id() == role;
+        self.eligibilities_of(principal).iter().any(|e| ours(&e.target))
+            || self.assignments_of(principal).any(|a| ours(&a.target))
     }
 
     /// Everybody who is eligible for or assigned this role, directly.

@@ -144,7 +144,7 @@ fn conflicts(state: &State, principal: PrincipalId, target: Target, now: Time) -
     if open >= OPEN_MAX {
         return Err(Refusal::TooMany { what: "open requests", max: OPEN_MAX });
     }
-    let running = state.held_by(principal).assignments.iter().filter(|a| a.activated() && a.in_window(now));
+    let running = state.assignments_of(principal).filter(|a| a.activated() && a.in_window(now));
     if running.count() >= ACTIVE_MAX {
         // A role may be switched on for each object apart, and there is no end of objects.
         return Err(Refusal::TooMany { what: "activations at once", max: ACTIVE_MAX });

@@ -48,7 +48,7 @@ pub(super) fn reassign(state: &State, cx: &Context, sort: Sort, terms: &Terms) -
     if let (Row::Eligible(e), Some(end)) = (row, ends) {
         // What runs from it must not outlive it, nor wait for the day to find out.
         let reached = ending::reached_by(state, terms.principal);
-        let running = reached.into_iter().flat_map(|p| state.held_by(p).assignments.iter());
+        let running = reached.into_iter().flat_map(|p| state.assignments_of(p));
         for a in running.filter(|a| a.from == Some(e.id) && a.ends.is_none_or(|x| x > end)) {
             events.push(Event::ActivationShortened { assignment: a.id, ends: end });
         }
@@ -131,7 +131,7 @@ pub fn stopped_by_removal(state: &State, sort: Sort, principal: PrincipalId, tar
             let Some(e) = eligibility(state, principal, target) else { return Vec::new() };
             ending::reached_by(state, principal)
                 .into_iter()
-                .flat_map(|p| state.held_by(p).assignments.iter())
+                .flat_map(|p| state.assignments_of(p))
                 .filter(|a| a.from == Some(e.id))
                 .map(told)
                 .collect()
@@ -145,14 +145,14 @@ pub(super) fn old_enough(state: &State, cx: &Context, made: Time) -> Result<(), 
 }
 
 pub(super) fn eligibility(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Eligibility>> {
-    state.held_by(principal).eligibilities.iter().find(|e| e.target == target).cloned()
+    state.eligibilities_of(principal).iter().find(|e| e.target == target).cloned()
 }
 pub(super) fn standing(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Assignment>> {
-    state.held_by(principal).assignments.iter().find(|a| a.target == target && !a.activated()).cloned()
+    state.assignments_of(principal).find(|a| a.target == target && !a.activated()).cloned()
 }
 /// The activation that lasts longest: one whose end has passed and is not on record yet does not hide the one after it.
 pub(super) fn activated(state: &State, principal: PrincipalId, target: Target) -> Option<Arc<Assignment>> {
-    let mine = state.held_by(principal).assignments.iter().filter(|a| a.target == target && a.activated());
+    let mine = state.assignments_of(principal).filter(|a| a.target == target && a.activated());
     mine.max_by_key(|a| a.ends).cloned()
 }
 

@@ -13,7 +13,7 @@ pub(super) fn ways_in(state: &State, now: Time) -> usize {
         .holders_of(GLOBAL_ADMINISTRATOR)
         .filter(|id| state.principals.get(id).is_some_and(|p| p.enabled && p.emergency()))
         .filter(|id| {
-            state.held_by(*id).assignments.iter().any(|a| {
+            state.assignments_of(*id).any(|a| {
                 !a.activated()
                     && a.ends.is_none()
                     && a.in_window(now)
@@ -38,7 +38,7 @@ pub(super) fn settle(state: &State, events: &mut Vec<Event>, cx: &Context, princ
     let next = after(state, events, cx);
     let mut seen = BTreeSet::new();
     for id in principals.into_iter().filter(|id| seen.insert(*id)) {
-        for a in &next.held_by(id).assignments {
+        for a in next.assignments_of(id) {
             if let Some(from) = a.from
                 && !supported(&next, id, from, a.target)
             {
@@ -83,7 +83,7 @@ pub(super) fn close_idle(state: &State, events: &mut Vec<Event>, cx: &Context) {
     for id in closing {
         let Some(e) = next.eligibilities.get(&id) else { continue };
         let reached = reached_by(&next, e.principal);
-        if !reached.iter().any(|p| next.held_by(*p).assignments.iter().any(|a| a.from == Some(id))) {
+        if !reached.iter().any(|p| next.assignments_of(*p).any(|a| a.from == Some(id))) {
             events.push(Event::EligibilityEnded { eligibility: id, why: Why::Removed, ask: None });
             let_go.extend(reached);
         }
@@ -127,9 +127,9 @@ pub(super) fn forget(cx: &Context, before: Time) -> Judged {
 
 /// Ends everything a principal is eligible for and holds, for good, and its open requests.
 pub(super) fn end_all_of(state: &State, events: &mut Vec<Event>, principal: PrincipalId, why: Why) {
-    let held = state.held_by(principal);
-    events.extend(held.assignments.iter().map(|a| Event::AssignmentEnded { assignment: a.id, why, ask: None }));
-    events.extend(held.eligibilities.iter().map(|e| Event::EligibilityEnded { eligibility: e.id, why, ask: None }));
+    let (held, eligible) = (state.assignments_of(principal), state.eligibilities_of(principal).iter());
+    events.extend(held.map(|a| Event::AssignmentEnded { assignment: a.id, why, ask: None }));
+    events.extend(eligible.map(|e| Event::EligibilityEnded { eligibility: e.id, why, ask: None }));
     events.extend(state.open_of(principal).map(|r| Event::RequestCanceled { request: r.ask.request, why: Some(why) }));
 }
 

@@ -19,9 +19,8 @@ pub fn protected(state: &State, group: PrincipalId) -> bool {
     let mut all = state.groups_above(group);
     all.insert(group);
     let passes = |id: &PrincipalId| {
-        let held = state.held_by(*id);
         let assignable = state.principals.get(id).and_then(|p| p.group()).is_some_and(|g| g.role_assignable);
-        assignable || !held.eligibilities.is_empty() || !held.assignments.is_empty()
+        assignable || !state.eligibilities_of(*id).is_empty() || state.assignments_of(*id).next().is_some()
     };
     let named = |approver: &Approver| matches!(approver, Approver::Group(id) if all.contains(id));
     let approves = |rules: &Rules| {

@@ -16,7 +16,11 @@ impl State {
         self.made.insert((e.made, e.id));
         let e = Arc::new(e);
         self.placed.insert((e.target.role_id(), e.target.scope(), e.id), e.clone());
-        self.hold(e.target.role_id(), e.principal, |h| h.eligibilities.push(e.clone()));
+        self.note_holder(e.target.role_id(), e.principal);
+        match self.eligible.get_mut(&e.principal) {
+            Some(all) => Arc::make_mut(all).push(e.clone()),
+            None => drop(self.eligible.insert(e.principal, Arc::new(alloc::vec![e.clone()]))),
+        }
         self.eligibilities.insert(e.id, e);
     }
 
@@ -29,7 +33,14 @@ impl State {
         take(&mut self.opening, &(e.starts, id));
         self.made.remove(&(e.made, id));
         self.placed.remove(&(e.target.role_id(), e.target.scope(), id));
-        self.let_go(e.target.role_id(), e.principal, |h| h.eligibilities.retain(|x| x.id != id));
+        if let Some(all) = self.eligible.get_mut(&e.principal) {
+            let all = Arc::make_mut(all);
+            all.retain(|x| x.id != id);
+            if all.is_empty() {
+                self.eligible.remove(&e.principal);
+            }
+        }
+        self.forget_holder(e.target.role_id(), e.principal);
         Some(e)
     }
 
@@ -42,9 +53,13 @@ impl State {
         if let Some(end) = a.ends {
             self.timers.insert((end, Timer::EndAssignment(a.id)));
         }
-        let a = Arc::new(a);
-        self.hold(a.target.role_id(), a.principal, |h| h.assignments.push(a.clone()));
-        self.assignments.insert(a.id, a);
+        self.note_holder(a.target.role_id(), a.principal);
+        let assigned = match self.assigned.get(&a.principal) {
+            None => Assigned::One(a.id),
+            Some(others) => Assigned::More(others.ids().iter().copied().chain([a.id]).collect()),
+        };
+        self.assigned.insert(a.principal, assigned);
+        self.assignments.insert(a.id, Arc::new(a));
     }
 
     pub(super) fn drop_assignment(&mut self, id: AssignmentId) -> Option<Arc<Assignment>> {
@@ -54,40 +69,27 @@ impl State {
         if let Some(end) = a.ends {
             take(&mut self.timers, &(end, Timer::EndAssignment(id)));
         }
-        self.let_go(a.target.role_id(), a.principal, |h| h.assignments.retain(|x| x.id != id));
+        let ids = self.assigned.get(&a.principal).map_or(&[][..], Assigned::ids);
+        let others: Vec<AssignmentId> = ids.iter().copied().filter(|other| *other != id).collect();
+        match Assigned::of(&others) {
+            Some(others) => self.assigned.insert(a.principal, others),
+            None => self.assigned.remove(&a.principal),
+        };
+        self.forget_holder(a.target.role_id(), a.principal);
         Some(a)
     }
 
-    /// Adds to what a principal holds. Whoever holds something of the role already is among its holders, which is the
-    /// common case and saves a look into a large set.
-    fn hold(&mut self, role: RoleId, principal: PrincipalId, add: impl FnOnce(&mut Held)) {
-        match self.held.get_mut(&principal) {
-            Some(held) => {
-                let noted = held.has(role);
-                add(Arc::make_mut(held));
-                if noted {
-                    return;
-                }
-            }
-            None => {
-                let mut held = Held::default();
-                add(&mut held);
-                self.held.insert(principal, Arc::new(held));
-            }
+    /// A principal is about to hold something of this role. Whoever holds something of it already is among its holders,
+    /// which is the common case and saves a look into a large set.
+    fn note_holder(&mut self, role: RoleId, principal: PrincipalId) {
+        if !self.has(principal, role) {
+            self.holders.insert((role, principal));
         }
-        self.holders.insert((role, principal));
     }
 
-    /// Takes from what a principal holds.
-    fn let_go(&mut self, role: RoleId, principal: PrincipalId, take: impl FnOnce(&mut Held)) {
-        let Some(held) = self.held.get_mut(&principal) else { return };
-        let held = Arc::make_mut(held);
-        take(held);
-        let (none, still) = (held.eligibilities.is_empty() && held.assignments.is_empty(), held.has(role));
-        if none {
-            self.held.remove(&principal);
-        }
-        if !still {
+    /// A principal has let go of something of this role.
+    fn forget_holder(&mut self, role: RoleId, principal: PrincipalId) {
+        if !self.has(principal, role) {
             self.holders.remove(&(role, principal));
         }
     }

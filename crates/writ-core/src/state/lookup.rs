@@ -147,11 +147,11 @@ impl State {
         }));
         not.extend(self.opening.range((now, EligibilityId::from_u128(0))..).map(|(_, id)| *id));
         for holder in &self.disabled {
-            not.extend(self.held_by(*holder).eligibilities.iter().map(|e| e.id));
+            not.extend(self.eligibilities_of(*holder).iter().map(|e| e.id));
         }
         for role in self.roles.values().filter(|role| !role.enabled) {
             for holder in self.holders_of(role.id) {
-                let held = self.held_by(holder).eligibilities.iter();
+                let held = self.eligibilities_of(holder).iter();
                 not.extend(held.filter(|e| e.target.role_id() == role.id).map(|e| e.id));
             }
         }

@@ -45,12 +45,12 @@ impl State {
             roles: self.roles.values().map(|r| Role::clone(r)).collect(),
             rules: self.rules.iter().map(|(id, r)| (*id, Rules::clone(r))).collect(),
             // In the order in which each holder got them, so that the indexes come out the same.
-            eligibilities: self
-                .held
-                .values()
-                .flat_map(|h| h.eligibilities.iter().map(|e| Eligibility::clone(e)))
+            eligibilities: self.eligible.values().flat_map(|all| all.iter().map(|e| Eligibility::clone(e))).collect(),
+            assignments: self
+                .assigned
+                .keys()
+                .flat_map(|holder| self.assignments_of(*holder).map(|a| Assignment::clone(a)))
                 .collect(),
-            assignments: self.held.values().flat_map(|h| h.assignments.iter().map(|a| Assignment::clone(a))).collect(),
             expired: self.expired.iter().map(|((p, sort, target), t)| (*p, *sort, *target, *t)).collect(),
             requests: self.requests.values().map(|r| Request::clone(r)).collect(),
             hosts: self.hosts.values().map(|h| Host::clone(h)).collect(),

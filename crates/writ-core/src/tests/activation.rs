@@ -256,7 +256,7 @@ fn a_removal_can_wait_until_running_activations_end() {
     assert!(s.holds("ana", ROOT));
     s.at("09:00");
     assert!(!s.holds("ana", ROOT));
-    assert!(s.state.held_by(s.id("ana")).eligibilities.is_empty());
+    assert!(s.state.eligibilities_of(s.id("ana")).is_empty());
     let ask = s.activation("ana", ROOT, minutes(30));
     assert!(matches!(s.by("ana", ask), Err(Refusal::NotEligible { .. })));
 }

@@ -388,7 +388,7 @@ fn what_only_waited_for_an_activation_on_a_host_goes_when_the_host_does() {
     let ana = s.id("ana");
     let (sort, when) = (Sort::Eligibility, Removal::WhenRunningEnd);
     s.by("dana", Command::Remove { sort, principal: ana, target: ROOT, when, reason: None }).expect("closing");
-    assert_eq!(s.state.held_by(ana).eligibilities.len(), 1);
+    assert_eq!(s.state.eligibilities_of(ana).len(), 1);
     s.by("dana", Command::RemoveHost { host: WEB }).expect("removed");
-    assert_eq!(s.state.held_by(ana).eligibilities.len(), 0, "nothing runs from it any more, so it has gone");
+    assert_eq!(s.state.eligibilities_of(ana).len(), 0, "nothing runs from it any more, so it has gone");
 }

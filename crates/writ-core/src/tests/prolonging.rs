@@ -71,7 +71,7 @@ fn without_approval(s: &mut Story, required_for_extension: bool) {
 }
 
 fn end_of(s: &Story, name: &str) -> Option<Time> {
-    s.state.held_by(s.id(name)).eligibilities.first().and_then(|e| e.ends)
+    s.state.eligibilities_of(s.id(name)).first().and_then(|e| e.ends)
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn the_thirty_days_of_a_renewal_count_from_the_end_and_not_from_when_it_was_noti
     let end = clock("08:00") + days(7);
     // The server was down for three weeks when it ran out.
     s.now = end + days(21);
-    let eligibility = s.state.held_by(s.id("ana")).eligibilities.first().expect("hers").id;
+    let eligibility = s.state.eligibilities_of(s.id("ana")).first().expect("hers").id;
     s.time(Command::EndEligibility { eligibility }).expect("noticed");
     s.now = end + days(30);
     let renewal = ask(&s, More::Renewal, "ana", Expiration::For(days(9)), Some("back"));

@@ -282,7 +282,7 @@ impl Bench {
             self.submit(self.approver, decision).await?;
         }
         let held = self.engine.state();
-        let active = held.held_by(person).assignments.iter().any(|one| one.activated());
+        let active = held.assignments_of(person).any(|one| one.activated());
         if active { Ok(()) } else { Err("an answered activation is not in force".into()) }
     }
 

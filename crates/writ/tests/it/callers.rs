@@ -26,7 +26,8 @@ const AUDIT: &str = "PIM_00000000-0000-0000-0000-00000000dead_1_0";
 pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
     let state = house.engine.state();
     let policy = format!("DirectoryRole_{TENANT}_{ROOT}");
-    let (mine, hers) = (&state.held_by(ANA).eligibilities[0], &state.held_by(DANA).assignments[0]);
+    let mine = &state.eligibilities_of(ANA)[0];
+    let hers = state.assignments_of(DANA).next().expect("she holds a role");
     let id = match pattern.split('/').find(|s| !["roleManagement", "directory", "policies"].contains(s)) {
         Some("users") => EVE.to_string(),
         Some("groups") => SECURITY.to_string(),

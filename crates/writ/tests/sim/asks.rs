@@ -151,7 +151,7 @@ pub(crate) fn own(chance: &mut Chance, cast: &Cast, state: &State, who: Principa
     if chance.one_in(5) && wanted.scope() == Scope::Tenant && !cast.units.is_empty() {
         wanted = Target::role(wanted.role_id(), Scope::Unit(chance.pick(&cast.units)));
     }
-    let running: Vec<_> = state.held_by(who).assignments.iter().filter(|a| a.activated()).collect();
+    let running: Vec<_> = state.assignments_of(who).filter(|a| a.activated()).collect();
     let requests: Vec<RequestId> = state.requests.keys().copied().collect();
     match chance.below(24) {
         0 | 1 => {

@@ -150,7 +150,7 @@ impl World {
             cast.users.iter().copied().filter(|id| could(*id)).collect()
         };
         let eligible = of(&|id| holds::eligible(&state, id, now).next().is_some());
-        let active = of(&|id| state.held_by(id).assignments.iter().any(|a| a.activated()));
+        let active = of(&|id| state.assignments_of(id).any(|a| a.activated()));
         let anybody = match chance.below(6) {
             0 | 1 if !active.is_empty() => chance.pick(&active),
             0..=4 if !eligible.is_empty() => chance.pick(&eligible),

@@ -77,7 +77,7 @@ impl Row for DirectoryRole<'_> {
     fn link(&self, _name: &str) -> Linked<'_> {
         let (state, now) = (&self.moment.state, self.moment.now);
         let held = |p: &PrincipalId| {
-            let mut all = state.held_by(*p).assignments.iter();
+            let mut all = state.assignments_of(*p);
             all.any(|a| a.target.role_id() == self.role.id && a.target.scope() == Scope::Tenant && a.in_window(now))
         };
         let seen = |p: &PrincipalId| !self.template && self.moment.sees_roles_of(*p);

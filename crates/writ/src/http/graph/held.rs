@@ -14,7 +14,7 @@ use uuid::Uuid;
 use writ_core::ids::{AssignmentId, EligibilityId, PrincipalId, RoleId};
 use writ_core::may::{View, seen_holders};
 use writ_core::scope::Scope;
-use writ_core::state::{Assignment, Eligibility, Held, State, Timer};
+use writ_core::state::{Assignment, Eligibility, State, Timer};
 
 /// What a list looks at, and how its pages go through it.
 pub struct Found<'a, T> {
@@ -70,14 +70,14 @@ pub fn eligibilities<'a>(
 ) -> Result<Found<'a, Eligibility>, Problem> {
     let state = &*ask.moment.state;
     let plain = by(&[schedule]);
-    let own = |h: &'a Held, role: Option<RoleId>| -> Vec<&'a Eligibility> {
-        let mut own: Vec<&Eligibility> = h.eligibilities.iter().map(|e| &**e).collect();
+    let own = |of: PrincipalId, role: Option<RoleId>| -> Vec<&'a Eligibility> {
+        let mut own: Vec<&Eligibility> = state.eligibilities_of(of).iter().map(|e| &**e).collect();
         own.retain(|e| role.is_none_or(|role| e.target.role_id() == role));
         own.sort_unstable_by_key(|e| e.id);
         own
     };
     if let Some(of) = holders(ask, query, seen, schedule) {
-        let mut held: Vec<&Eligibility> = of.iter().flat_map(|p| own(state.held_by(*p), None)).collect();
+        let mut held: Vec<&Eligibility> = of.iter().flat_map(|p| own(*p, None)).collect();
         held.sort_unstable_by_key(|e| e.id);
         return Ok(Found::of(ask, plain, held.into_iter()));
     }
@@ -117,7 +117,7 @@ pub fn eligibilities<'a>(
         let rows = roles.into_iter().filter(move |role| *role >= first).flat_map(move |role| {
             let from = if role == first { from } else { PrincipalId(Uuid::nil()) };
             let holders = state.holders.range((role, from)..).take_while(move |(r, _)| *r == role);
-            holders.flat_map(move |(_, holder)| own(state.held_by(*holder), Some(role)))
+            holders.flat_map(move |(_, holder)| own(*holder, Some(role)))
         });
         return Ok(Found::of(ask, shape, rows));
     }
@@ -168,8 +168,7 @@ pub fn assignments<'a>(
 fn assigned(state: &State, mut of: Vec<PrincipalId>) -> Vec<&Assignment> {
     of.sort_unstable();
     of.dedup();
-    let mut held: Vec<&Assignment> =
-        of.iter().flat_map(|p| state.held_by(*p).assignments.iter().map(|a| &**a)).collect();
+    let mut held: Vec<&Assignment> = of.iter().flat_map(|p| state.assignments_of(*p).map(|a| &**a)).collect();
     held.sort_unstable_by_key(|a| a.id);
     held
 }

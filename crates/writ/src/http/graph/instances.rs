@@ -79,7 +79,7 @@ struct AssignmentInstance<'a> {
 /// The id of an assignment in force.
 pub fn assignment_id(moment: &Moment, a: &Assignment) -> String {
     let beside = |other: &Assignment| other.target == a.target && !other.activated() && other.in_window(moment.now);
-    let second = a.activated() && moment.state.held_by(a.principal).assignments.iter().any(|o| beside(o));
+    let second = a.activated() && moment.state.assignments_of(a.principal).any(|o| beside(o));
     ids::assignment(a.principal, a.target, second)
 }
 
@@ -185,7 +185,7 @@ pub const ROW: &str = "writ.row";
 /// The assignment in force that Graph calls by this id.
 pub fn named<'a>(moment: &'a Moment, id: &str) -> Option<&'a Assignment> {
     let (principal, _) = ids::holder(id)?;
-    let mut all = moment.state.held_by(principal).assignments.iter();
+    let mut all = moment.state.assignments_of(principal);
     all.find(|a| in_force(moment, a) && assignment_id(moment, a) == id).map(|a| &**a)
 }
 
@@ -207,7 +207,7 @@ fn eligibility(ask: &Ask) -> Result<Answer, Problem> {
     let view = ask.reads(Query::Grants)?;
     let id = ask.at("id");
     let held = ids::holder(id).and_then(|(principal, _)| {
-        let mut all = ask.moment.state.held_by(principal).eligibilities.iter();
+        let mut all = ask.moment.state.eligibilities_of(principal).iter();
         all.find(|e| usable(&ask.moment, e) && ids::eligibility(e.principal, e.target) == id)
     });
     let held = held.filter(|e| ask.sees_held(e.principal, view)).ok_or_else(|| ask.missing("id"))?;

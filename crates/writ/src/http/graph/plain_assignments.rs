@@ -66,7 +66,7 @@ async fn remove_member(ask: &Ask) -> Written {
     let view = ask.reads(Query::Grants)?;
     let target = Target::role(directory_roles::role_named(ask)?, Scope::Tenant);
     let member: PrincipalId = ask.id_at("member")?;
-    let held = ask.moment.state.held_by(member).assignments.iter().filter(|a| a.target == target);
+    let held = ask.moment.state.assignments_of(member).filter(|a| a.target == target);
     let held = held.filter(|a| a.in_window(ask.moment.now) && ask.sees_held(a.principal, view));
     let assignment = held.min_by_key(|a| a.activated()).ok_or_else(|| ask.missing("member"))?.id;
     ask.submit_as(Command::TakePlainly { assignment }, Part::Directory).await?;

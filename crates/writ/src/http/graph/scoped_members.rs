@@ -133,5 +133,5 @@ fn of_me(ask: &Ask) -> Result<Answer, Problem> {
 }
 
 fn all_of(moment: &Moment, principal: PrincipalId) -> impl Iterator<Item = Membership<'_>> {
-    moment.state.held_by(principal).assignments.iter().filter_map(|a| of(moment, a))
+    moment.state.assignments_of(principal).filter_map(|a| of(moment, a))
 }

@@ -104,7 +104,7 @@ fn directory(chance: &mut Chance, cast: &Cast, state: &State) -> Command {
             let members = state.principals.get(&group).and_then(|p| p.group()).map(|g| &g.members);
             let members: Vec<_> = members.into_iter().flatten().copied().collect();
             // Mostly somebody who has switched on what the group passes.
-            let active = |id: &PrincipalId| state.held_by(*id).assignments.iter().any(|a| a.activated());
+            let active = |id: &PrincipalId| state.assignments_of(*id).any(|a| a.activated());
             let active: Vec<_> = members.iter().copied().filter(active).collect();
             let among = match chance.below(4) {
                 0 => vec![somebody],
