@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 mod sealing;
 mod tree;
-pub use sealing::seal;
+pub use sealing::{Sealer, seal};
 
 /// Names of a personal text as `Personal` writes it, and of what stands in its place in the public bytes.
 const ABOUT: &str = "~about";

@@ -11,7 +11,7 @@ pub mod merkle;
 pub mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, Signed};
-pub use entry::{Actor, Cause, Entry, EntryError, Envelope, Via, open, seal};
+pub use entry::{Actor, Cause, Entry, EntryError, Envelope, Sealer, Via, open, seal};
 pub use merkle::{Frontier, Hash, Head};
 pub use verify::{Finding, Verifier, Whole};
 

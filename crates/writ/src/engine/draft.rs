@@ -11,7 +11,7 @@ use writ_core::command::{Caller, Command};
 use writ_core::decide::{Answer, Context, Decision, decide, decide_together};
 use writ_core::event::Event;
 use writ_core::ids::{PrincipalId, Seq};
-use writ_core::log::{Actor, Cause, Entry, Envelope, Frontier, Head, seal};
+use writ_core::log::{Actor, Cause, Entry, Envelope, Frontier, Head, Sealer};
 use writ_core::personal::Personal;
 use writ_core::refusal::Refusal;
 use writ_core::state::{Meta, State};
@@ -26,6 +26,7 @@ pub(super) struct Draft {
     pub(super) state: State,
     pub(super) frontier: Frontier,
     pub(super) entries: Vec<Entry>,
+    sealer: Sealer,
     /// The commands in it that somebody waits for.
     pub(super) pending: Vec<Pending>,
     pub(super) erased: Vec<(PrincipalId, Seq)>,
@@ -52,6 +53,7 @@ impl Draft {
             state: state.clone(),
             frontier: frontier.clone(),
             entries: Vec::new(),
+            sealer: Sealer::default(),
             pending: Vec::new(),
             erased: Vec::new(),
             due: false,
@@ -135,7 +137,7 @@ impl Draft {
                 cause: Cause { command, correlation, parent },
                 event: &event,
             };
-            let entry = seal(envelope, &mut || entropy.salt());
+            let entry = self.sealer.seal(envelope, &mut || entropy.salt());
             self.state.apply(&Meta { seq, at: context.now, actor: principal }, &event);
             self.frontier.append(entry.leaf());
             self.entries.push(entry);

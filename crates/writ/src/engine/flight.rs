@@ -68,7 +68,7 @@ impl Runway {
 
     /// Hands a commit over. The one before it has landed.
     pub(super) fn take_off(&self, draft: Draft) -> Flight {
-        let Draft { base, state, frontier, entries, pending, erased, due, recovers } = draft;
+        let Draft { base, state, frontier, entries, pending, erased, due, recovers, .. } = draft;
         let (landed, lands) = oneshot::channel();
         let departure = Departure { store: self.store.clone(), head: base, next: frontier.head(), entries, landed };
         // Without the thread the answer never comes, which is what the writer stops at.

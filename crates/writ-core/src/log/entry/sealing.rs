@@ -13,16 +13,42 @@ use core::fmt::{self, Write as _};
 use serde::Serialize;
 
 /// Rather more bytes than most entries have, so that few of them move while they grow.
-const BYTES: usize = 1024;
+const BYTES: usize = 1536;
+/// The same of private parts.
+const PRIVATE_BYTES: usize = 384;
 
 /// Turns an envelope into the entry that is stored: texts that can be forgotten move to the private part, each
 /// with a fresh salt from `salts`.
 pub fn seal<E: Serialize>(envelope: Envelope<E>, salts: &mut dyn FnMut() -> [u8; 16]) -> Entry {
+    Sealer::default().seal(envelope, salts)
+}
+
+/// Seals one entry after the other in the same memory: what it writes on the way to an entry is larger than the entry.
+#[derive(Default)]
+pub struct Sealer {
+    tree: Tree,
+    promises: Text,
+}
+
+impl Sealer {
+    /// As [`seal`].
+    pub fn seal<E: Serialize>(&mut self, envelope: Envelope<E>, salts: &mut dyn FnMut() -> [u8; 16]) -> Entry {
+        self.tree.clear();
+        self.promises.0.clear();
+        sealed(envelope, salts, &mut self.tree, &mut self.promises)
+    }
+}
+
+fn sealed<E: Serialize>(
+    envelope: Envelope<E>,
+    salts: &mut dyn FnMut() -> [u8; 16],
+    tree: &mut Tree,
+    promises: &mut Text,
+) -> Entry {
     let Envelope { v, kind, seq, at, actor, cause, event } = envelope;
-    let mut tree = Tree::new();
-    let event = event.serialize(&mut tree).expect(WRITES);
-    let (promises, secrets) = (Text::default(), Text::default());
-    let mut sealing = Sealing { salts, hidden: 0, promises, secrets, public: Text(Vec::with_capacity(BYTES)) };
+    let event = event.serialize(&mut *tree).expect(WRITES);
+    let public = Text(Vec::with_capacity(BYTES));
+    let mut sealing = Sealing { salts, hidden: 0, promises, secrets: Text::default(), public };
 
     // The order of the fields is the format; `Public` reads it.
     sealing.public.shown(format_args!("{{\"v\":{v},\"kind\":"));
@@ -46,7 +72,7 @@ pub fn seal<E: Serialize>(envelope: Envelope<E>, salts: &mut dyn FnMut() -> [u8;
         None => sealing.public.put(",\"parent\":null"),
     }
     sealing.public.put("},\"event\":");
-    sealing.part(&tree, &event);
+    sealing.part(tree, &event);
     let Sealing { mut public, promises, mut secrets, .. } = sealing;
     if !promises.0.is_empty() {
         public.put(",\"private\":");
@@ -78,7 +104,7 @@ struct Sealing<'a> {
     /// How many texts have moved to the private part.
     hidden: usize,
     public: Text,
-    promises: Text,
+    promises: &'a mut Text,
     secrets: Text,
 }
 
@@ -119,6 +145,9 @@ impl Sealing<'_> {
         };
         self.public.shown(format_args!("{{\"{PRIVATE}\":{}}}", self.hidden));
         let salt = (self.salts)();
+        if self.hidden == 0 {
+            self.secrets.0.reserve(PRIVATE_BYTES);
+        }
         let before = if self.hidden == 0 { "[" } else { "," };
         self.hidden += 1;
         self.promises.put(before);
@@ -175,6 +204,11 @@ impl Text {
     /// A text in quotes, with the escapes that JSON asks for and no others.
     fn quoted(&mut self, text: &str) {
         self.put("\"");
+        if plain(text.as_bytes()) {
+            self.put(text);
+            self.put("\"");
+            return;
+        }
         let mut rest = text;
         // What must be escaped is one byte long, so that both sides of it are whole texts.
         while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
@@ -198,9 +232,49 @@ impl Text {
     }
 }
 
+/// Whether there is nothing in a text that JSON escapes. Nearly no text has any of it, so eight bytes are looked at at
+/// once: each test sets the highest bit of some byte if, and only if, there is such a byte.
+fn plain(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let low = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let found = |bytes: [u8; 8]| {
+        let word = u64::from_le_bytes(bytes);
+        let (quote, slash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
+        (low(word, 0x20) | low(quote, 1) | low(slash, 1)) & (ONES * 0x80) != 0
+    };
+    let (whole, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    !whole.iter().any(|bytes| found(*bytes)) && !found(last)
+}
+
 impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.put(text);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_plain_if_json_escapes_nothing_of_it(
+            mut text in proptest::collection::vec(any::<u8>(), 0..40),
+            odd in proptest::option::of((0usize..40, prop_oneof![Just(b'"'), Just(b'\\'), 0u8..0x22])),
+        ) {
+            // Most bytes are escaped by nobody; one that may be stands anywhere.
+            text.iter_mut().for_each(|byte| *byte = if *byte < 0x20 || b"\"\\".contains(byte) { *byte | 0x80 } else { *byte });
+            if let Some((at, byte)) = odd
+                && let Some(there) = text.get_mut(at)
+            {
+                *there = byte;
+            }
+            let escaped = text.iter().any(|byte| *byte < 0x20 || b"\"\\".contains(byte));
+            prop_assert_eq!(plain(&text), !escaped);
+        }
     }
 }

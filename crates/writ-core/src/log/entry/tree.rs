@@ -43,6 +43,7 @@ pub(super) enum Name {
     Given(Place),
 }
 
+#[derive(Default)]
 pub(super) struct Tree {
     texts: String,
     /// The fields or items of everything that is whole, those of one object or array in a row.
@@ -52,9 +53,11 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// With room for most events, so that few of them move while they grow.
-    pub(super) fn new() -> Tree {
-        Tree { texts: String::with_capacity(1024), whole: Vec::with_capacity(32), unfinished: Vec::with_capacity(32) }
+    /// Makes it as new, but for the memory that it has.
+    pub(super) fn clear(&mut self) {
+        self.texts.clear();
+        self.whole.clear();
+        self.unfinished.clear();
     }
 
     pub(super) fn text(&self, place: &Place) -> &str {
