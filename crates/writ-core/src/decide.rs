@@ -444,7 +444,8 @@ pub(crate) fn mfa_missing(proof: &Proof, age_max: Span, now: Time) -> Option<Bro
 
 /// A name or another short text: not blank, not too long, no control characters.
 pub(crate) fn short(field: &'static str, text: &str) -> Result<(), Refusal> {
-    let text_ok = !text.trim().is_empty() && text.len() <= NAME_MAX && !text.chars().any(char::is_control);
+    let text_ok =
+        !text.trim().is_empty() && text.len() <= NAME_MAX && !text.chars().any(|c| c.is_control() || steers(c));
     if text_ok {
         Ok(())
     } else {
@@ -452,10 +453,17 @@ pub(crate) fn short(field: &'static str, text: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a character makes others show in another order or on another line than they are in: then what an approver
+/// reads is not what was asked (Unicode UAX #9, section 2: embeddings, overrides, isolates).
+fn steers(c: char) -> bool {
+    matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A reason or description: may be blank, not too long.
 pub(crate) fn long(field: &'static str, text: Option<&str>) -> Result<(), Refusal> {
     let text = text.unwrap_or("");
-    let ok = text.len() <= TEXT_MAX && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let bad = |c: char| steers(c) || (c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let ok = text.len() <= TEXT_MAX && !text.chars().any(bad);
     if ok {
         Ok(())
     } else {

@@ -347,3 +347,28 @@ fn there_is_an_end_to_roles_to_notifications_and_to_factors() {
     });
     assert!(matches!(refused, Some(Refusal::TooMany { .. })), "{refused:?}");
 }
+
+#[test]
+fn no_text_shows_an_approver_something_else_than_was_asked() {
+    let mut s = Story::with_ana_eligible();
+    let asks = |s: &Story, reason: &str| {
+        let target = Target::role(DEVICE_ADMINISTRATOR, Scope::Tenant);
+        let terms = Terms::of(s.id("ana"), target, Expiration::For(Span::from_minutes(30)));
+        Command::RequestActivation(Terms { reason: Some(reason.into()), ..terms })
+    };
+    for odd in ["drop \u{202E}elbat eht", "\u{2066}x\u{2069}", "one\u{2028}two", "\u{202A}", "a\u{1b}[2J"] {
+        let asked = asks(&s, odd);
+        assert!(matches!(s.by("ana", asked), Err(Refusal::Malformed { .. })), "{odd:?}");
+        let named = Command::UpdateGroup { group: s.id("security"), name: Some(odd.into()), description: None };
+        assert!(matches!(s.by("dana", named), Err(Refusal::Malformed { .. })), "{odd:?}");
+    }
+    // Marks of direction, joiners and other scripts are how people write.
+    for fine in [
+        "\u{200F}\u{5E9}\u{5DC}\u{5D5}\u{5DD}\u{200E}",
+        "\u{645}\u{6CC}\u{200C}\u{62E}\u{648}\u{627}\u{647}\u{645}",
+        "two\nlines",
+    ] {
+        let asked = asks(&s, fine);
+        assert!(!matches!(s.by("ana", asked), Err(Refusal::Malformed { .. })), "{fine:?}");
+    }
+}

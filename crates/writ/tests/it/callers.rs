@@ -72,9 +72,7 @@ pub(crate) fn path(house: &House, ask: &str, pattern: &str) -> String {
     let filter = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'";
     match pattern {
         "policies/roleManagementPolicies" | "policies/roleManagementPolicyAssignments" => format!("{path}{filter}"),
-        "roleManagement/directory/roleAssignmentApprovals/filterByCurrentUser(on)" => {
-            path.replace("principal", "target")
-        }
+        _ if pattern.ends_with("Approvals/filterByCurrentUser(on)") => path.replace("principal", "target"),
         _ => path,
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Always: an answer from here is true. What is kept in another form than Graph's is not here but refused by name.
 
+use super::approvals::STEP;
 use super::ask::{Answer, Ask, Route};
 use super::directory_objects::DIRECTORY_OBJECT;
 use super::groups::GROUP;
@@ -89,6 +90,15 @@ pub static GROUP_ACCESS: Entity = Entity {
     or: true,
 };
 
+/// `approval`, of a request for a group: its stages are what beta calls steps.
+pub static GROUP_APPROVAL: Entity = Entity {
+    name: "approval",
+    properties: &[Property::id("id")],
+    links: &[Link::many("stages", &STEP), Link::many("steps", &STEP)],
+    special: &[],
+    or: true,
+};
+
 /// What is offered.
 pub const ROUTES: &[Route] = &[
     Route::get("identityGovernance/privilegedAccess/group/eligibilitySchedules", nobody),
@@ -106,6 +116,8 @@ pub const ROUTES: &[Route] = &[
     Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleInstances/filterByCurrentUser(on)", nobody),
     Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleRequests", nobody),
     Route::get("identityGovernance/privilegedAccess/group/assignmentScheduleRequests/filterByCurrentUser(on)", nobody),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentApprovals", no_approvals),
+    Route::get("identityGovernance/privilegedAccess/group/assignmentApprovals/filterByCurrentUser(on)", no_approvals),
     Route::post("identityGovernance/privilegedAccess/group/eligibilityScheduleRequests", |ask| {
         Box::pin(async { not_for_groups(ask) })
     }),
@@ -141,6 +153,16 @@ fn nobody(ask: &Ask) -> Result<Answer, Problem> {
     }
     let nobody = |_: &_, _| std::iter::empty::<Box<dyn super::odata::Row>>();
     ask.list_as(&GROUP_ACCESS, "identityGovernance/privilegedAccess/group", Shape::by_id(), nobody)
+}
+
+/// What waits for a decision about such requests: nothing.
+fn no_approvals(ask: &Ask) -> Result<Answer, Problem> {
+    ask.reads(Query::Directory)?;
+    if !ask.at("on").is_empty() {
+        ask.current_user(&["approver", "target", "createdBy"])?;
+    }
+    let none = |_: &_, _| std::iter::empty::<Box<dyn super::odata::Row>>();
+    ask.list_as(&GROUP_APPROVAL, "identityGovernance/privilegedAccess/group/assignmentApprovals", Shape::by_id(), none)
 }
 
 fn not_for_groups(ask: &Ask) -> Result<Answer, Problem> {
