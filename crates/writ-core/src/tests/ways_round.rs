@@ -214,18 +214,17 @@ fn codes_that_have_expired_do_not_stand_in_the_way_of_new_ones() {
     assert_eq!(s.state.codes.len(), 1);
 }
 
+/// Makes a group through which roles can be held.
+fn operators(group: PrincipalId) -> Command {
+    let (name, description) = ("operators".into(), "".into());
+    Command::CreateGroup { group, name, description, role_assignable: true, owners: vec![], members: vec![] }
+}
+
 #[test]
 fn a_token_for_groups_gives_nobody_a_role_through_one() {
     let mut s = Story::new();
     let group = PrincipalId::from_u128(0x9a);
-    let create = Command::CreateGroup {
-        group,
-        name: "operators".into(),
-        description: "".into(),
-        role_assignable: true,
-        owners: vec![],
-        members: vec![],
-    };
+    let create = operators(group);
     let with = |s: &Story, scopes: &[&str]| {
         let scopes: Vec<alloc::string::String> = scopes.iter().map(|name| (*name).into()).collect();
         Caller { scopes: Some(scopes.into()), ..s.caller("dana") }
@@ -268,14 +267,7 @@ fn an_emergency_account_whose_name_is_erased_would_be_no_way_in() {
 fn nobody_joins_a_group_that_passes_roles_while_the_clock_is_in_doubt() {
     let mut s = Story::new();
     let group = PrincipalId::from_u128(0x9a);
-    let create = Command::CreateGroup {
-        group,
-        name: "operators".into(),
-        description: "".into(),
-        role_assignable: true,
-        owners: vec![],
-        members: vec![],
-    };
+    let create = operators(group);
     s.by("dana", create).expect("made");
     let caller = s.caller("dana");
     let doubtful = crate::decide::Context { clock_doubt: Some("it jumped"), ..s.context(caller) };

@@ -147,22 +147,21 @@ pub const ROUTES: &[Route] = &[
 
 /// Who may become a member or an owner of a group for a while: nobody.
 fn nobody(ask: &Ask) -> Result<Answer, Problem> {
-    ask.reads(Query::Directory)?;
-    if !ask.at("on").is_empty() {
-        ask.current_user(&["principal", "createdBy", "approver"])?;
-    }
-    let nobody = |_: &_, _| std::iter::empty::<Box<dyn super::odata::Row>>();
-    ask.list_as(&GROUP_ACCESS, "identityGovernance/privilegedAccess/group", Shape::by_id(), nobody)
+    for_groups(ask, &GROUP_ACCESS, &["principal", "createdBy", "approver"])
 }
 
 /// What waits for a decision about such requests: nothing.
 fn no_approvals(ask: &Ask) -> Result<Answer, Problem> {
+    for_groups(ask, &GROUP_APPROVAL, &["approver", "target", "createdBy"])
+}
+
+fn for_groups(ask: &Ask, entity: &'static Entity, on: &[&str]) -> Result<Answer, Problem> {
     ask.reads(Query::Directory)?;
     if !ask.at("on").is_empty() {
-        ask.current_user(&["approver", "target", "createdBy"])?;
+        ask.current_user(on)?;
     }
     let none = |_: &_, _| std::iter::empty::<Box<dyn super::odata::Row>>();
-    ask.list_as(&GROUP_APPROVAL, "identityGovernance/privilegedAccess/group/assignmentApprovals", Shape::by_id(), none)
+    ask.list_as(entity, "identityGovernance/privilegedAccess/group", Shape::by_id(), none)
 }
 
 fn not_for_groups(ask: &Ask) -> Result<Answer, Problem> {
