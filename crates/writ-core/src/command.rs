@@ -362,6 +362,8 @@ pub struct SignInNote {
     pub count: u32,
     /// What the program called itself.
     pub client: Option<String>,
+    /// The application id that the program signed in with, if it has one.
+    pub app: Option<Uuid>,
     /// Where failed ones came from, the first few addresses; a sign-in that succeeded has its own in the envelope.
     pub from: Vec<(String, u32)>,
 }
@@ -398,6 +400,8 @@ pub enum SignIn {
     SignedOut,
     /// A used refresh token came back; its family was ended.
     RefreshReused,
+    /// A used authorization code came back; the session it had begun was ended.
+    CodeReused,
 }
 
 /// A way of proving who one is.

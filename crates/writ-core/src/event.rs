@@ -349,7 +349,7 @@ events! {
     /// Somebody asked for what they may not have.
     AskRefused = "ask_refused" { by: PrincipalId, action: Action, subject: PrincipalId, target: Target, broken: Vec<String> }
     /// Somebody signed in, or failed to.
-    SignInNoted = "sign_in_noted" { principal: Option<PrincipalId>, outcome: SignIn, wrong: Option<Wrong>, methods: Vec<Method>, count: u32, client: Option<Personal>, from: Vec<Source> }
+    SignInNoted = "sign_in_noted" { principal: Option<PrincipalId>, outcome: SignIn, wrong: Option<Wrong>, methods: Vec<Method>, count: u32, client: Option<Personal>, app: Option<Uuid>, from: Vec<Source> }
     /// A code was issued that binds somebody's first factor.
     CodeIssued = "code_issued" { principal: PrincipalId, code: CredentialId, expires: Time }
     /// Somebody bound a credential.

@@ -202,6 +202,9 @@ pub fn told(before: &State, after: &State, meta: &Meta, event: &Event, when: &dy
                 SignIn::SteppedUp => format!("{who} proved a second factor{how}{times}"),
                 SignIn::SignedOut => format!("{who} signed out"),
                 SignIn::RefreshReused => format!("a used refresh token of {who} came back; its session was ended"),
+                SignIn::CodeReused => {
+                    format!("a used authorization code of {who} came back; the session it had begun was ended")
+                }
             }
         }
         Event::CodeIssued { principal, .. } => format!("{by} issued a sign-in code for {}", t.name(*principal)),

@@ -263,6 +263,7 @@ fn samples() -> Vec<Event> {
             methods: vec![Method::Password, Method::Totp],
             count: 1,
             client: Some(about(ANA, "writ 0.1.0")),
+            app: Some(Uuid::from_u128(0xa99)),
             from: vec![],
         },
         Event::SignInNoted {
@@ -272,6 +273,7 @@ fn samples() -> Vec<Event> {
             methods: vec![],
             count: 40,
             client: None,
+            app: None,
             from: vec![Source { address: about(PrincipalId::from_u128(0), "192.0.2.9"), count: 38 }],
         },
         Event::CodeIssued { principal: ANA, code: CREDENTIAL, expires: later() },

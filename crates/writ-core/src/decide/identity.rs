@@ -39,6 +39,7 @@ pub(super) fn note(cx: &Context, note: &SignInNote) -> Judged {
         methods: note.methods.clone(),
         count: note.count,
         client: personal(about, client.as_deref()),
+        app: note.app,
         from: from
             .map(|(address, count)| Source {
                 address: Personal::new(about, bounded(address, ADDRESS_MAX)),

@@ -328,6 +328,7 @@ fn made(s: &Story, step: &Step) -> Option<(Caller, Command)> {
                 methods: vec![Method::Password],
                 count: 1,
                 client: None,
+                app: None,
                 from: vec![("192.0.2.7".into(), 1)],
             }),
         ),

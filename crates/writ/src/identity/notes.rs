@@ -79,7 +79,7 @@ impl Notes {
 
 fn note((principal, outcome, wrong): About, count: u32, from: Vec<(String, u32)>) -> SignInNote {
     let outcome = if outcome == Outcome::Throttled { SignIn::Throttled } else { SignIn::Failed };
-    SignInNote { principal, outcome, wrong, methods: Vec::new(), count, client: None, from }
+    SignInNote { principal, outcome, wrong, methods: Vec::new(), count, client: None, app: None, from }
 }
 
 impl Identity {

@@ -50,7 +50,7 @@ pub(crate) fn machine(chance: &mut Chance, cast: &Cast, state: &State, now: Time
             let principal = Some(chance.pick(&cast.everybody()));
             let outcome = chance.pick(&[SignIn::Succeeded, SignIn::Failed, SignIn::Throttled]);
             let (methods, from) = (vec![Method::Password], vec![("192.0.2.7".to_owned(), 1)]);
-            let note = SignInNote { principal, outcome, wrong: None, methods, count: 1, client: None, from };
+            let note = SignInNote { principal, outcome, wrong: None, methods, count: 1, client: None, app: None, from };
             (Command::NoteSignIn(note), server)
         }
         _ => return None,
