@@ -3,6 +3,7 @@
 //!
 //! Always: a value that cannot be understood stops the start with the name of its source; it is never guessed.
 
+use crate::identity::handover::DevicePolicy;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -122,6 +123,8 @@ pub struct Flags {
     pub tls_key: Option<PathBuf>,
     /// A proxy in front ends TLS, so that plain HTTP on this address is intended.
     pub behind_proxy: bool,
+    /// From where device codes may be confirmed.
+    pub device_codes: Option<String>,
 }
 
 /// `writ.toml`. An unknown key is an error: a misspelt setting must not be silently without effect.
@@ -135,6 +138,7 @@ struct File {
     audiences: Vec<String>,
     #[serde(default)]
     behind_proxy: bool,
+    device_codes: Option<String>,
     log: Option<String>,
     tls: Option<FileTls>,
 }
@@ -170,6 +174,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// A proxy in front ends TLS and says in `X-Forwarded-For` where requests come from.
     pub behind_proxy: bool,
+    /// From where programs without a browser may be signed in for.
+    pub device_codes: DevicePolicy,
     /// Filter for the server's messages.
     pub log: String,
 }
@@ -222,6 +228,7 @@ impl Settings {
             audiences: file.audiences,
             tls,
             behind_proxy,
+            device_codes: device_codes(flags.device_codes.as_deref().or(file.device_codes.as_deref()))?,
             log: var("WRIT_LOG").or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
@@ -236,6 +243,16 @@ impl Settings {
         };
         let shown = if bound.ip().is_unspecified() { loopback } else { bound };
         self.url.clone().unwrap_or_else(|| format!("{scheme}://{shown}"))
+    }
+}
+
+/// From where device codes may be confirmed; from the device's own network when nobody says.
+fn device_codes(text: Option<&str>) -> Result<DevicePolicy, Wrong> {
+    match text {
+        None | Some("same-network") => Ok(DevicePolicy::SameNetwork),
+        Some("anywhere") => Ok(DevicePolicy::Anywhere),
+        Some("off") => Ok(DevicePolicy::Off),
+        Some(other) => Err(Wrong(format!("device codes are `same-network`, `anywhere` or `off`, not `{other}`"))),
     }
 }
 

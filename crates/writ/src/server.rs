@@ -90,6 +90,7 @@ pub async fn serve(settings: &Settings, tenant: Tenant) -> Result<Serving, Fault
         public: settings.url.as_deref().map(Into::into),
         tls: tls.is_some(),
         behind_proxy: settings.behind_proxy,
+        devices: settings.device_codes,
         throttle: Arc::default(),
         streams: streams.clone(),
         walks: Arc::default(),

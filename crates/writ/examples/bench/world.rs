@@ -93,6 +93,7 @@ impl World {
             public: None,
             tls: false,
             behind_proxy: false,
+            devices: Default::default(),
             // What is measured is how fast an answer is, not when a caller is told to wait.
             throttle: std::sync::Arc::new(writ::http::graph::throttle::Throttle::off()),
             streams: std::sync::Arc::default(),
@@ -121,6 +122,7 @@ impl World {
             scopes: SCOPES.split(' ').map(str::to_owned).collect(),
             audience: AUDIENCE.to_owned(),
             address: None,
+            app: None,
             agent: "bench".to_owned(),
         };
         let (session, _) = self.sessions.open(opening, now).await.map_err(|e| format!("no session: {e:?}"))?;
@@ -138,6 +140,7 @@ impl World {
             amr: vec!["pwd".to_owned(), "otp".to_owned(), "mfa".to_owned()],
             auth_time: now,
             mfa_time: Some(now),
+            appid: None,
             acrs: Vec::new(),
             sid: session.id,
             jti: fresh_id(),

@@ -32,6 +32,10 @@ pub(super) struct Args {
     /// A proxy on a trusted path ends TLS
     #[arg(long)]
     behind_proxy: bool,
+    /// From where somebody may sign in for a program that shows a device code: same-network (the program's; so by
+    /// default), anywhere, or off
+    #[arg(long, value_name = "WHERE")]
+    device_codes: Option<String>,
 }
 
 pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<(), Stop> {
@@ -43,6 +47,7 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<(), Stop> {
         tls_cert: args.tls_cert.clone(),
         tls_key: args.tls_key.clone(),
         behind_proxy: args.behind_proxy,
+        device_codes: args.device_codes.clone(),
     };
     let settings = Settings::gather(&flags, &terminal.env)?;
     messages(&settings.log)?;

@@ -35,6 +35,9 @@ pub struct SignedIn {
     pub address: Option<String>,
     /// Through which door.
     pub via: Via,
+    /// The application id of the program, if it has one.
+    #[serde(default)]
+    pub app: Option<Uuid>,
     /// What ties it to other entries.
     pub correlation: Uuid,
 }
@@ -68,7 +71,7 @@ pub struct SignInQuery {
 impl Moment<'_> {
     /// The sign-in that this entry records, if it does.
     pub(super) fn sign_in(&self) -> Option<SignedIn> {
-        let Event::SignInNoted { principal, outcome, wrong, methods, count, from, .. } = self.event else {
+        let Event::SignInNoted { principal, outcome, wrong, methods, count, app, from, .. } = self.event else {
             return None;
         };
         if *outcome == SignIn::SignedOut {
@@ -91,6 +94,7 @@ impl Moment<'_> {
                 .or_else(|| from.first().map(|source| &source.address))
                 .map(|a| a.shown().to_owned()),
             via: self.envelope.actor.via,
+            app: *app,
             correlation: self.envelope.cause.correlation,
         })
     }

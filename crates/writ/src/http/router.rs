@@ -15,6 +15,7 @@ use crate::connectors::hosts::Hosts;
 use crate::engine::Engine;
 use crate::history::History;
 use crate::identity::Identity;
+use crate::identity::handover::DevicePolicy;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -53,6 +54,8 @@ pub struct App {
     pub behind_proxy: bool,
     /// How much one caller may ask, of Graph's routes and Writ's own.
     pub throttle: Arc<Throttle>,
+    /// From where programs without a browser may be signed in for.
+    pub devices: DevicePolicy,
     /// Streams of changes that are open.
     pub streams: Arc<Streams>,
     /// Lists that are looked through row by row.
@@ -79,7 +82,7 @@ pub fn router(app: App) -> Router {
         Router::new().merge(super::graph::routes()).merge(super::api::routes::stream()).with_state(app.clone());
     let own = Router::new()
         .merge(super::api::routes::routes())
-        .merge(super::token::routes())
+        .merge(super::oauth::routes())
         .merge(super::pages::routes())
         .with_state(app)
         .merge(super::agent::routes(hosts));

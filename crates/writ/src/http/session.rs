@@ -96,7 +96,15 @@ pub fn problem(denied: &Denied) -> Problem {
         Denied::Wait(seconds) => Problem::throttled(*seconds),
         Denied::Busy => Problem::unavailable(denied.to_string(), 5),
         Denied::Refused(refusal) => Problem::from(&**refusal),
-        Denied::Unfit(_) | Denied::Code | Denied::NotConfirmed => Problem::bad_request(denied.to_string()),
+        Denied::Unfit(_)
+        | Denied::Code
+        | Denied::NotHandedOver
+        | Denied::NoDevice
+        | Denied::Elsewhere(_)
+        | Denied::NoDevices
+        | Denied::OtherProgram
+        | Denied::BeyondSignIn
+        | Denied::NotConfirmed => Problem::bad_request(denied.to_string()),
         Denied::Fault(fault) => {
             tracing::error!("sign-in failed: {fault}");
             Problem::unavailable(denied.to_string(), 5)

@@ -8,6 +8,8 @@ pub mod contexts;
 pub mod credentials;
 pub mod enrol;
 pub mod founding;
+pub mod handover;
+pub mod issue;
 mod key;
 mod notes;
 pub mod password;
@@ -55,6 +57,7 @@ struct Inner {
     throttle: throttle::Throttle,
     sessions: Sessions,
     notes: notes::Notes,
+    handovers: handover::Handovers,
 }
 
 /// Where an attempt or a request comes from.
@@ -89,6 +92,18 @@ pub enum Denied {
     Unfit(password::Unfit),
     /// The single-use code is wrong, was used, or has expired.
     Code,
+    /// The authorization code or device code is wrong, was used, or has expired, or belongs to something else.
+    NotHandedOver,
+    /// No device waits under this user code.
+    NoDevice,
+    /// The program that shows this user code is somewhere else.
+    Elsewhere(Option<IpAddr>),
+    /// Device codes are switched off here.
+    NoDevices,
+    /// The refresh token was given to another program.
+    OtherProgram,
+    /// More permissions than the sign-in was for.
+    BeyondSignIn,
     /// The one-time code does not match the secret that was shown.
     NotConfirmed,
     /// The world failed.
@@ -114,6 +129,33 @@ impl fmt::Display for Denied {
             Denied::Code => f.write_str(
                 "This code is not right, was used before, or has expired. An administrator can give you a new one.",
             ),
+            Denied::NotHandedOver => f.write_str(
+                "This code is not right, was used before, has expired, or was made for another program or address. Sign in \
+                 again.",
+            ),
+            Denied::NoDevice => f.write_str(
+                "No program waits under this code. Codes last fifteen minutes and work once: compare it with what the \
+                 program shows, or start its sign-in again.",
+            ),
+            Denied::Elsewhere(there) => {
+                let there = there.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+                write!(
+                    f,
+                    "The program that shows this code runs at {there}, and this browser is in another network. If somebody \
+                     sent you the code, do not go on: they would be signed in as you. If the program is yours, open this page \
+                     from its own network, or sign in there with `writ login`; operators can allow other networks."
+                )
+            }
+            Denied::NoDevices => f.write_str(
+                "Signing in with device codes is switched off here. Sign in with a browser on the same machine, or hand the \
+                 program a token from `writ token`.",
+            ),
+            Denied::OtherProgram => {
+                f.write_str("This refresh token was given to another program. Sign in again with this one.")
+            }
+            Denied::BeyondSignIn => {
+                f.write_str("The sign-in was for fewer permissions than these. Sign in again and ask for them.")
+            }
             Denied::NotConfirmed => f.write_str(
                 "The six digits do not match. Check that the app has the secret shown now and that its clock is right, \
                  then type the digits it shows.",
@@ -189,6 +231,7 @@ impl Identity {
             throttle: throttle::Throttle::open(&vault).await.map_err(fault)?,
             sessions: Sessions::new(vault.clone()),
             notes: notes::Notes::default(),
+            handovers: handover::Handovers::default(),
             engine,
             vault,
             url,
@@ -304,7 +347,7 @@ impl Identity {
         // The session ends first: if the note cannot be made, it has ended all the same.
         let ended = self.0.sessions.end(principal, id).await?;
         if ended {
-            self.note_own(principal, Some(id), writ_core::command::SignIn::SignedOut, &[], origin).await?;
+            self.note_own(principal, Some(id), None, writ_core::command::SignIn::SignedOut, &[], origin).await?;
         }
         Ok(ended)
     }
@@ -324,6 +367,7 @@ impl Identity {
         for note in self.0.notes.due(now) {
             self.note_failed(note).await?;
         }
+        self.end_unfetched().await?;
         self.0.vault.sweep(now).await?;
         Ok(())
     }

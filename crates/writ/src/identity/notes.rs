@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use writ_core::command::{Caller, Command, Method, SignIn, SignInNote, Via, Wrong};
 use writ_core::decide::ADDRESSES_MAX;
-use writ_core::ids::{PrincipalId, SessionId};
+use writ_core::ids::{PrincipalId, SessionId, Uuid};
 use writ_core::time::{Span, Time};
 
 /// How long repeats are counted before they are noted together.
@@ -110,6 +110,7 @@ impl Identity {
         &self,
         principal: PrincipalId,
         session: Option<SessionId>,
+        app: Option<Uuid>,
         outcome: SignIn,
         methods: &[Method],
         origin: &Origin,
@@ -121,6 +122,7 @@ impl Identity {
             methods: methods.to_vec(),
             count: 1,
             client: Some(origin.agent.clone()),
+            app,
             from: Vec::new(),
         };
         let command = crate::engine::fresh_id();

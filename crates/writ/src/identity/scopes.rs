@@ -5,6 +5,7 @@
 pub const ALL: &[&str] = &[
     "openid",
     "profile",
+    "email",
     "offline_access",
     "AdministrativeUnit.Read.All",
     "AdministrativeUnit.ReadWrite.All",
@@ -45,8 +46,13 @@ pub const ALL: &[&str] = &[
     "Writ.Administer",
 ];
 
-/// For which API a token was asked, and with which permissions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use uuid::Uuid;
+
+/// Those that are about the sign-in itself (OpenID Connect Core, section 5.4): no permission.
+pub const OF_A_SIGN_IN: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// For which API a token was asked, with which permissions, and by which program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// The audience: the API's address without a trailing slash. `None` for the first one the server answers for.
     pub audience: Option<String>,
@@ -54,6 +60,24 @@ pub struct Wish {
     pub scopes: Vec<String>,
     /// The authentication contexts that a claims challenge asked for.
     pub contexts: Vec<String>,
+    /// The scopes as they were written; the answer repeats them, since clients look for their tokens by these.
+    pub said: Vec<String>,
+    /// The program, by its application (client) id, if it has one.
+    pub client: Option<Uuid>,
+    /// What the program wants to find in its id token again.
+    pub nonce: Option<String>,
+}
+
+impl Wish {
+    /// Whether this scope was asked for by its name.
+    pub fn says(&self, scope: &str) -> bool {
+        self.said.iter().any(|said| said.eq_ignore_ascii_case(scope))
+    }
+
+    /// Whether everything was asked for that can be had: by `.default`, or by no permission at all.
+    pub fn all(&self) -> bool {
+        self.scopes.len() == ALL.len()
+    }
 }
 
 /// Why a `scope` parameter cannot be met.
@@ -79,8 +103,8 @@ pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
             continue;
         }
         let known = ALL.iter().find(|known| known.eq_ignore_ascii_case(name)).ok_or(NotAScope)?;
-        // The three of OpenID Connect name no permission, so on their own they do not narrow anything.
-        all &= matches!(*known, "openid" | "profile" | "offline_access");
+        // Those of OpenID Connect name no permission, so on their own they do not narrow anything.
+        all &= OF_A_SIGN_IN.contains(known);
         if !scopes.contains(&(*known).to_owned()) {
             scopes.push((*known).to_owned());
         }
@@ -88,7 +112,8 @@ pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
     if all || scope.split_whitespace().any(|part| part.ends_with(".default")) {
         scopes = ALL.iter().map(|s| (*s).to_owned()).collect();
     }
-    Ok(Wish { audience, scopes, contexts: Vec::new() })
+    let said = scope.split_whitespace().map(str::to_owned).collect();
+    Ok(Wish { audience, scopes, said, ..Wish::default() })
 }
 
 #[cfg(test)]
@@ -108,7 +133,8 @@ mod tests {
             ("user.read", None, vec!["User.Read".to_owned()]),
             ("https://graph.microsoft.com/User.Read", graph(), vec!["User.Read".to_owned()]),
         ] {
-            assert_eq!(wish(scope), Ok(Wish { audience, scopes, contexts: Vec::new() }), "{scope}");
+            let said = scope.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(wish(scope), Ok(Wish { audience, scopes, said, ..Wish::default() }), "{scope}");
         }
     }
 

@@ -71,6 +71,9 @@ pub struct Session {
     pub address: Option<String>,
     /// What the program called itself.
     pub agent: String,
+    /// The application id of the program that signed in, if it has one.
+    #[serde(default)]
+    pub app: Option<Uuid>,
     /// SHA-256 of the cookie's secret, or of nothing anybody has for a session without a cookie.
     cookie: String,
 }
@@ -92,6 +95,8 @@ pub struct Opening {
     pub address: Option<String>,
     /// What the program called itself.
     pub agent: String,
+    /// The application id of the program, if it has one.
+    pub app: Option<Uuid>,
 }
 
 /// Why there is no such session.
@@ -157,6 +162,15 @@ struct Family {
     key: Zeroizing<[u8; 32]>,
 }
 
+/// A refresh token that was given out once: its family, its own number, and its session.
+struct Found {
+    at: Key,
+    version: u64,
+    family: Family,
+    number: u32,
+    session: Session,
+}
+
 impl Session {
     /// What it proves to a decision.
     pub fn proof(&self) -> Proof {
@@ -195,6 +209,7 @@ impl Sessions {
             audience: opening.audience,
             address: opening.address,
             agent: opening.agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX).collect(),
+            app: opening.app,
             cookie: hex::encode(Sha256::digest(*secret)),
         };
         self.make_room(session.principal).await?;
@@ -236,28 +251,24 @@ impl Sessions {
         Ok(Some(family.token(session.principal, session.id, 1)))
     }
 
+    /// The session that a refresh token belongs to, and whether the token was used before. It is not used up by asking.
+    pub async fn of_refresh(&self, token: &str, now: Time) -> Result<(Session, bool), NoSession> {
+        let found = self.look(token, now).await?;
+        Ok((found.session, found.number < found.family.number))
+    }
+
     /// Uses a refresh token up: the session it belongs to and the next token.
     pub async fn refresh(&self, token: &str, now: Time) -> Result<(Session, Refresh), NoSession> {
-        let parts = Zeroizing::new(if token.len() < 160 { B64.decode(token).unwrap_or_default() } else { Vec::new() });
-        let split = split(&parts).and_then(|(who, which, rest)| Some((who, which, rest.split_first_chunk::<4>()?)));
-        let Some((who, which, (number, _))) = split else { return Err(NoSession::Over) };
-        let (principal, id, number) = (PrincipalId(who), SessionId(which), u32::from_be_bytes(*number));
-        let at = family_at(principal, id);
         for _ in 0..RACES_MAX {
-            let row = self.0.get(&at).await?.ok_or(NoSession::Over)?;
-            let mut family = Family::from_row(&row.secret).ok_or(NoSession::Over)?;
-            let ours = family.token(principal, id, number);
-            if !bool::from(ours.0.as_bytes().ct_eq(token.as_bytes())) || number == 0 || number > family.number {
-                return Err(NoSession::Over);
-            }
-            let session = self.get(principal, id, now).await?;
+            let Found { at, version, mut family, number, session } = self.look(token, now).await?;
+            let (principal, id) = (session.principal, session.id);
             if number < family.number {
                 self.end(principal, id).await?;
                 return Err(NoSession::Reused(Box::new(session)));
             }
             family.number = family.number.saturating_add(1);
             let next = family.token(principal, id, family.number);
-            match self.0.put(&at, Expected::Version(row.version), &family.to_row(), Some(session.ends)).await {
+            match self.0.put(&at, Expected::Version(version), &family.to_row(), Some(session.ends)).await {
                 Ok(_) => return Ok((session, next)),
                 // Somebody used it first. The next look shows that, and ends the session.
                 Err(VaultError::Conflict { .. }) => {}
@@ -265,6 +276,23 @@ impl Sessions {
             }
         }
         Err(NoSession::Over)
+    }
+
+    /// What a refresh token is of, if it is one that was ever given out and its session is not over.
+    async fn look(&self, token: &str, now: Time) -> Result<Found, NoSession> {
+        let parts = Zeroizing::new(if token.len() < 160 { B64.decode(token).unwrap_or_default() } else { Vec::new() });
+        let split = split(&parts).and_then(|(who, which, rest)| Some((who, which, rest.split_first_chunk::<4>()?)));
+        let Some((who, which, (number, _))) = split else { return Err(NoSession::Over) };
+        let (principal, id, number) = (PrincipalId(who), SessionId(which), u32::from_be_bytes(*number));
+        let at = family_at(principal, id);
+        let row = self.0.get(&at).await?.ok_or(NoSession::Over)?;
+        let family = Family::from_row(&row.secret).ok_or(NoSession::Over)?;
+        let ours = family.token(principal, id, number);
+        if !bool::from(ours.0.as_bytes().ct_eq(token.as_bytes())) || number == 0 || number > family.number {
+            return Err(NoSession::Over);
+        }
+        let session = self.get(principal, id, now).await?;
+        Ok(Found { at, version: row.version, family, number, session })
     }
 
     /// Notes that a second factor was really proved again, just now, with a credential.
@@ -431,6 +459,7 @@ mod tests {
             scopes: vec!["User.Read".into()],
             audience: "https://graph.microsoft.com".into(),
             address: Some("10.0.0.1".into()),
+            app: None,
             agent: "a browser\r\nX: y".into(),
         }
     }

@@ -8,12 +8,14 @@
 //!
 //! Always: a sign-in is in the durable log before anybody is told that they are in.
 
-use super::session::{Cookie, Door, NoSession, Opening, Refresh, Session};
+use super::handover::{Code, Collect};
+use super::issue::Issued;
+use super::scopes::Wish;
+use super::session::{Cookie, Door, NoSession, Opening, Session};
 use super::throttle::{Aim, NotYet};
-use super::token::{Claims, TOKEN_SPAN, Unaccepted};
+use super::token::Unaccepted;
 use super::totp::Totp;
-use super::{Denied, Identity, Origin, random, secret};
-use crate::store::Fault;
+use super::{Denied, Identity, Origin, secret};
 use crate::vault::Kind;
 use writ_core::command::{Method, SignIn, Wrong};
 use writ_core::holds;
@@ -30,7 +32,9 @@ pub enum For {
     /// A browser.
     Page,
     /// A program, which gets tokens for this API with these permissions.
-    Tokens(super::scopes::Wish),
+    Tokens(Wish),
+    /// A program that fetches its tokens when somebody has signed in for it in a browser, and how it fetches them.
+    Later(Wish, Collect),
 }
 
 /// Somebody who is in.
@@ -42,26 +46,8 @@ pub struct SignedIn {
     pub cookie: Option<Cookie>,
     /// What their program gets; for [`For::Tokens`].
     pub tokens: Option<Issued>,
-}
-
-/// Tokens for a program. Never printed.
-pub struct Issued {
-    /// The access token.
-    pub access: Zeroizing<String>,
-    /// How long it lasts, in seconds.
-    pub seconds: u32,
-    /// What gets the next one, once.
-    pub refresh: Option<Refresh>,
-    /// The permissions in it.
-    pub scope: String,
-    /// Who.
-    pub principal: PrincipalId,
-}
-
-impl std::fmt::Debug for Issued {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Issued(for {}, {} s)", self.principal, self.seconds)
-    }
+    /// What their program fetches its tokens with; for [`Collect::WithCode`].
+    pub code: Option<Code>,
 }
 
 impl Identity {
@@ -159,18 +145,38 @@ impl Identity {
         self.enter(who, vec![(Method::EmergencySecret, credential)], purpose, origin).await
     }
 
-    /// Gets the next access token with a refresh token, which is used up by it.
-    pub async fn with_refresh_token(&self, token: &str, origin: &Origin) -> Result<Issued, Denied> {
+    /// Gets the next access token with a refresh token, which is used up by it: for the program that signed in alone,
+    /// and for no more than it signed in for.
+    pub async fn with_refresh_token(&self, token: &str, wish: Wish, origin: &Origin) -> Result<Issued, Denied> {
+        let (session, used) = self.0.sessions.of_refresh(token, self.now()).await?;
+        // A used one ends its session, whoever brings it and whatever for.
+        let wish = if used { wish } else { self.within(&session, wish)? };
         match self.0.sessions.refresh(token, self.now()).await {
             Ok((session, next)) => {
                 self.alive(&session)?;
-                self.issue(&session, Some(next), Vec::new())
+                self.issue(&session, Some(next), &wish)
             }
             Err(NoSession::Reused(session)) => {
-                self.note_own(session.principal, Some(session.id), SignIn::RefreshReused, &[], origin).await?;
+                let Session { id, principal, app, .. } = *session;
+                self.note_own(principal, Some(id), app, SignIn::RefreshReused, &[], origin).await?;
                 Err(Denied::Token(Unaccepted::SignedOut))
             }
             Err(no) => Err(no.into()),
+        }
+    }
+
+    /// What a program wishes of a session that it signed in for.
+    fn within(&self, session: &Session, wish: Wish) -> Result<Wish, Denied> {
+        self.accepts(wish.audience.as_deref())?;
+        if session.app.is_some() && session.app != wish.client {
+            return Err(Denied::OtherProgram);
+        }
+        if wish.all() {
+            Ok(Wish { scopes: session.scopes.clone(), ..wish })
+        } else if wish.scopes.iter().all(|scope| session.scopes.contains(scope)) {
+            Ok(wish)
+        } else {
+            Err(Denied::BeyondSignIn)
         }
     }
 
@@ -189,7 +195,9 @@ impl Identity {
     ) -> Result<Issued, Denied> {
         let (claims, session) = self.verified(token).await?;
         let session = self.prove_again(&session, code, origin).await?;
-        self.issue(&session, None, super::contexts::and(contexts, &claims.acrs))
+        let contexts = super::contexts::and(contexts, &claims.acrs);
+        let wish = Wish { scopes: session.scopes.clone(), contexts, client: session.app, ..Wish::default() };
+        self.issue(&session, None, &wish)
     }
 
     /// Proves the second factor again in a session, with a one-time code.
@@ -202,7 +210,7 @@ impl Identity {
             return Err(Denied::Wrong);
         };
         self.0.throttle.succeeded(attempt, now).await?;
-        self.note_own(who, Some(session.id), SignIn::SteppedUp, &[Method::Totp], origin).await?;
+        self.note_own(who, Some(session.id), session.app, SignIn::SteppedUp, &[Method::Totp], origin).await?;
         Ok(self.0.sessions.proved_again(who, session.id, totp, now).await?)
     }
 
@@ -215,75 +223,59 @@ impl Identity {
         origin: &Origin,
     ) -> Result<SignedIn, Denied> {
         let methods: Vec<Method> = proved.iter().map(|(method, _)| *method).collect();
-        let (door, wish) = match purpose {
-            For::Page => (Door::Page, None),
-            For::Tokens(wish) => (Door::Token, Some(wish)),
+        let (door, wish, collect) = match purpose {
+            For::Page => (Door::Page, Wish::default(), None),
+            For::Tokens(wish) => (Door::Token, wish, None),
+            For::Later(wish, collect) => (Door::Token, wish, Some(collect)),
         };
-        let (audience, scopes, contexts) =
-            wish.map_or((None, Vec::new(), Vec::new()), |wish| (wish.audience, wish.scopes, wish.contexts));
         let second = proved.iter().any(|(method, _)| matches!(method, Method::Totp | Method::EmergencySecret));
-        let contexts = if second { contexts } else { Vec::new() };
+        let contexts = if second { wish.contexts } else { Vec::new() };
+        let wish = Wish { contexts, ..wish };
         let opening = Opening {
             principal: who,
             door,
             proved,
-            scopes,
-            audience: audience.unwrap_or_else(|| super::GRAPH.to_owned()),
+            scopes: wish.scopes.clone(),
+            audience: wish.audience.clone().unwrap_or_else(|| super::GRAPH.to_owned()),
             address: origin.address.map(|ip| ip.to_canonical().to_string()),
             agent: origin.agent.clone(),
+            app: wish.client,
         };
         let (session, cookie) = self.0.sessions.open(opening, self.now()).await?;
-        let noted = self.note_own(who, Some(session.id), SignIn::Succeeded, &methods, origin).await;
+        let noted = self.note_own(who, Some(session.id), session.app, SignIn::Succeeded, &methods, origin).await;
         if let Err(denied) = noted {
             self.0.sessions.end(who, session.id).await?;
             return Err(denied);
         }
-        let tokens = match door {
-            Door::Page => None,
-            Door::Token => {
+        let (mut tokens, mut code) = (None, None);
+        match (door, collect) {
+            (Door::Page, _) => {}
+            (Door::Token, None) => {
                 let refresh = self.0.sessions.first_refresh(&session).await?;
-                Some(self.issue(&session, refresh, contexts)?)
+                tokens = Some(self.issue(&session, refresh, &wish)?);
             }
-        };
-        Ok(SignedIn { session, cookie, tokens })
-    }
-
-    fn issue(&self, session: &Session, refresh: Option<Refresh>, acrs: Vec<String>) -> Result<Issued, Denied> {
-        let now = self.now();
-        let ends = session.ends.min(now + TOKEN_SPAN);
-        let scope = session.scopes.join(" ");
-        let state = self.state();
-        let user = state.principals.get(&session.principal).and_then(|p| p.user());
-        let upn = user.and_then(|user| user.upn.text()).map(str::to_owned);
-        let claims = Claims {
-            iss: self.0.terms.issuer.clone(),
-            aud: session.audience.clone(),
-            sub: session.principal,
-            oid: session.principal,
-            upn,
-            tid: self.0.terms.tenant,
-            scp: scope.clone(),
-            roles: Vec::new(),
-            idtyp: None,
-            amr: shown(&session.methods),
-            auth_time: session.signed_in.seconds(),
-            mfa_time: session.mfa.map(|at| at.seconds()),
-            acrs,
-            sid: session.id,
-            jti: random::id()?,
-            iat: now.seconds(),
-            nbf: now.seconds(),
-            exp: ends.seconds(),
-        };
-        let access =
-            self.0.tokens.sign(&claims).map_err(|_| Denied::Fault(Fault::new("a token could not be signed")))?;
-        let seconds = u32::try_from(ends.seconds() - now.seconds()).unwrap_or(0);
-        Ok(Issued { access: Zeroizing::new(access), seconds, refresh, scope, principal: session.principal })
+            (Door::Token, Some(collect)) => match self.hand_over(&session, wish, collect) {
+                Ok(made) => code = made,
+                Err(denied) => {
+                    self.0.sessions.end(who, session.id).await?;
+                    return Err(denied);
+                }
+            },
+        }
+        Ok(SignedIn { session, cookie, tokens, code })
     }
 
     fn check_audience(&self, purpose: &For) -> Result<(), Denied> {
         match purpose {
-            For::Tokens(wish) if wish.audience.as_ref().is_some_and(|a| !self.0.terms.audiences.contains(a)) => {
+            For::Tokens(wish) | For::Later(wish, _) => self.accepts(wish.audience.as_deref()),
+            For::Page => Ok(()),
+        }
+    }
+
+    /// Whether this is a name of this server's API; nothing means the first one.
+    pub fn accepts(&self, audience: Option<&str>) -> Result<(), Denied> {
+        match audience {
+            Some(audience) if !self.0.terms.audiences.iter().any(|known| known == audience) => {
                 Err(Denied::Token(Unaccepted::Audience))
             }
             _ => Ok(()),
@@ -317,24 +309,4 @@ pub fn account(state: &State, name: &str) -> Option<PrincipalId> {
         (Some((_, id)), None) => Some(*id),
         _ => None,
     }
-}
-
-/// Authentication methods as tokens name them (RFC 8176; `emergency` is ours).
-fn shown(methods: &[Method]) -> Vec<String> {
-    let mut amr: Vec<String> = Vec::new();
-    for method in methods {
-        amr.push(
-            match method {
-                Method::Password => "pwd",
-                Method::Totp => "otp",
-                Method::EmergencySecret => "emergency",
-                Method::Code => "code",
-            }
-            .to_owned(),
-        );
-    }
-    if methods.contains(&Method::Password) && methods.contains(&Method::Totp) {
-        amr.push("mfa".into());
-    }
-    amr
 }

@@ -3,7 +3,8 @@
 
 use super::enrol::IssuedCode;
 use super::founding::{Founded, Founding};
-use super::sign_in::{For, Issued, SignedIn};
+use super::issue::Issued;
+use super::sign_in::{For, SignedIn};
 use super::*;
 use crate::clock::Clock;
 use crate::engine::{Start, fresh_id};
@@ -121,6 +122,12 @@ impl House {
         self.identity.just_proved(self.founded.administrator, self.now(), &origin(250))
     }
 
+    /// Dana disables somebody's account.
+    pub(crate) async fn disable(&self, user: PrincipalId) {
+        let off = Command::UpdateUser { user, name: None, upn: None, enabled: Some(false), person: None };
+        self.by_dana(off).await.unwrap();
+    }
+
     pub(crate) async fn code_for(&self, who: PrincipalId) -> IssuedCode {
         self.identity.issue_code(self.dana(), who, Span::from_hours(1)).await.unwrap()
     }
@@ -153,7 +160,7 @@ impl House {
     }
 
     /// The kinds of what was logged, with how each sign-in went.
-    async fn told(&self) -> Vec<String> {
+    pub(crate) async fn told(&self) -> Vec<String> {
         let store = Store::Memory(self.log.clone());
         let mut told = Vec::new();
         for entry in store.read(0, 1000).await.unwrap() {

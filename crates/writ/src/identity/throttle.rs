@@ -242,7 +242,7 @@ fn wait(failures: u32, free: u32) -> Span {
 }
 
 /// An address as it is counted: IPv4 as it is, IPv6 by its /64, since that much belongs to one customer.
-fn network(from: Option<IpAddr>) -> String {
+pub(super) fn network(from: Option<IpAddr>) -> String {
     match from.map(|ip| ip.to_canonical()) {
         None => "none".into(),
         Some(IpAddr::V4(ip)) => ip.to_string(),

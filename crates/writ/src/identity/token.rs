@@ -68,6 +68,9 @@ pub struct Claims {
     /// When they last proved a second factor; refreshing never moves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfa_time: Option<i64>,
+    /// The program that the token was given to, by its application id, if it has one. Nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appid: Option<Uuid>,
     /// Authentication contexts that the holder satisfied, `c1` to `c99`; refreshing never carries them over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acrs: Vec<String>,
@@ -81,6 +84,43 @@ pub struct Claims {
     pub nbf: i64,
     /// Until when it is good.
     pub exp: i64,
+}
+
+/// What tells a program who has signed in (OpenID Connect Core, section 2). It opens nothing: it is of another type, and
+/// for the program instead of an API.
+#[derive(Clone, Debug, Serialize)]
+pub struct IdClaims<'a> {
+    /// The issuer: the server's address with the tenant.
+    pub iss: &'a str,
+    /// The program, by its application id.
+    pub aud: Uuid,
+    /// The principal.
+    pub sub: PrincipalId,
+    /// The principal again, under the name that Graph's clients read.
+    pub oid: PrincipalId,
+    /// The tenant.
+    pub tid: TenantId,
+    /// The user principal name, which clients show as the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_username: Option<&'a str>,
+    /// The display name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    /// What the program sent, so that it knows the token for its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<&'a str>,
+    /// How they showed who they are (RFC 8176).
+    pub amr: &'a [String],
+    /// When they signed in.
+    pub auth_time: i64,
+    /// When it was made.
+    pub iat: i64,
+    /// From when it is good.
+    pub nbf: i64,
+    /// Until when it is good.
+    pub exp: i64,
+    /// The form of these claims, as Entra numbers it.
+    pub ver: &'static str,
 }
 
 /// Why a token is not accepted. What is shown to the caller does not depend on what the token says about others.
@@ -136,6 +176,8 @@ struct Header<'a> {
 
 /// RFC 9068, section 2.1.
 const TYPE: &str = "at+jwt";
+/// Of an id token, which no API accepts.
+const ID_TYPE: &str = "JWT";
 const ALGORITHM: &str = "ES256";
 /// What `idtyp` says of a token in which a program speaks for itself.
 pub const APP: &str = "app";
@@ -204,7 +246,16 @@ impl Tokens {
 
     /// Signs what a token is to say.
     pub fn sign(&self, claims: &Claims) -> Result<String, NoRandomness> {
-        let header = Header { alg: ALGORITHM, kid: &self.kid, typ: TYPE };
+        self.sign_as(TYPE, claims)
+    }
+
+    /// Signs who has signed in, for a program to read.
+    pub fn sign_id(&self, claims: &IdClaims<'_>) -> Result<String, NoRandomness> {
+        self.sign_as(ID_TYPE, claims)
+    }
+
+    fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, NoRandomness> {
+        let header = Header { alg: ALGORITHM, kid: &self.kid, typ };
         let (header, claims) = (serde_json::to_vec(&header), serde_json::to_vec(claims));
         let (Ok(header), Ok(claims)) = (header, claims) else { return Err(NoRandomness) };
         let mut token = format!("{}.{}", B64.encode(header), B64.encode(claims));
@@ -319,6 +370,7 @@ mod tests {
             amr: vec!["pwd".into(), "otp".into(), "mfa".into()],
             auth_time: 1000,
             mfa_time: Some(1000),
+            appid: None,
             acrs: vec!["c1".into()],
             sid: SessionId::from_u128(2),
             jti: Uuid::from_u128(3),

@@ -142,6 +142,7 @@ impl House {
             public: None,
             tls: false,
             behind_proxy: false,
+            devices: Default::default(),
             throttle,
             streams: std::sync::Arc::default(),
             walks: std::sync::Arc::default(),
@@ -223,6 +224,7 @@ impl House {
     pub(crate) async fn signed_in_with(&self, who: PrincipalId, scopes: &[&str], second_factor: bool) -> Client {
         let now = self.engine.now();
         let opening = Opening {
+            app: None,
             principal: who,
             door: Door::Token,
             // These people have no passwords: what the token says of their proofs is what counts.
@@ -240,6 +242,7 @@ impl House {
     /// What the browser of somebody who is signed in at a page sends as `Cookie`.
     pub(crate) async fn cookie(&self, who: PrincipalId) -> String {
         let opening = Opening {
+            app: None,
             principal: who,
             door: Door::Page,
             proved: Vec::new(),
@@ -271,6 +274,7 @@ impl House {
     ) -> Claims {
         let now = self.engine.now().seconds();
         Claims {
+            appid: None,
             iss: self.app.identity.issuer().to_owned(),
             aud: AUDIENCE.into(),
             sub: who,

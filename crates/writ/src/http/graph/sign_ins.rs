@@ -1,7 +1,7 @@
 //! Sign-in records, from the history that is folded from the log. They are only read here.
 //! What Entra would know and Writ does not, such as a place on the map or a risk, is null or none; it is never guessed.
 
-use super::applications::{COMMAND_LINE, PAGES};
+use super::applications::{COMMAND_LINE, PAGES, name_of};
 use super::ask::{Ask, Route, Written};
 use super::odata::filter::{Filter, Literal, Op};
 use super::odata::{Entity, Kind, Property, Row};
@@ -47,7 +47,15 @@ pub static SIGN_IN: Entity = Entity {
     or: true,
 };
 
-struct Record(SignedIn);
+/// A record, with the name of the program that signed in, where it has an id and a name here.
+struct Record(SignedIn, Option<String>);
+
+impl Record {
+    fn of(s: SignedIn, ask: &Ask) -> Self {
+        let name = s.app.and_then(|app| name_of(&ask.moment.state, app)).map(str::to_owned);
+        Self(s, name)
+    }
+}
 
 /// Entra's code for how it went, its words, and what Writ adds.
 fn status(s: &SignedIn) -> Json {
@@ -64,6 +72,11 @@ fn status(s: &SignedIn) -> Json {
         (SignIn::Throttled, _) => (
             50053,
             "Account is locked because user tried to sign in too many times with an incorrect user ID or password.",
+        ),
+        (SignIn::CodeReused, _) => (
+            54005,
+            "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh \
+             token.",
         ),
         (SignIn::RefreshReused, _) => {
             (50173, "The provided grant has expired due to it being revoked, a fresh auth token is needed.")
@@ -96,13 +109,16 @@ impl Row for Record {
             "id" => json!(s.id),
             "position" => json!(format!("{:020}", s.seq)),
             "createdDateTime" => json!(s.at),
+            "appDisplayName" if s.app.is_some() => json!(self.1),
+            "appId" if s.app.is_some() => json!(s.app),
+            "clientAppUsed" if s.app.is_some() => json!("Mobile Apps and Desktop clients"),
             "appDisplayName" if known => json!(client.name),
             "appId" if known => json!(client.app),
             "clientAppUsed" if known => json!(if page { "Browser" } else { "Mobile Apps and Desktop clients" }),
             "conditionalAccessStatus" => json!("notApplied"),
             "correlationId" => json!(s.correlation),
             "ipAddress" => json!(s.address),
-            "isInteractive" => json!(s.outcome != SignIn::RefreshReused),
+            "isInteractive" => json!(!matches!(s.outcome, SignIn::RefreshReused | SignIn::CodeReused)),
             "resourceDisplayName" => json!("Writ"),
             "riskDetail" | "riskLevelAggregated" | "riskLevelDuringSignIn" | "riskState" => json!("none"),
             "status" => status(s),
@@ -127,7 +143,7 @@ async fn one(ask: &Ask) -> Written {
     let wanted = SignInQuery { id: Some(ask.id_at("id")?), limit: 1, ..SignInQuery::default() };
     let found = ask.history().await?.sign_ins(wanted).await.map_err(|fault| ask.faulted(&fault))?;
     let record = found.into_iter().next().ok_or_else(|| ask.missing("id"))?;
-    ask.one(&SIGN_IN, "auditLogs/signIns/$entity", &Record(record))
+    ask.one(&SIGN_IN, "auditLogs/signIns/$entity", &Record::of(record, ask))
 }
 
 /// The list of them.
@@ -147,7 +163,7 @@ async fn list(ask: &Ask) -> Written {
     let history = ask.history().await?;
     let next = |after, limit| {
         let wanted = SignInQuery { after, limit, ..narrowed.clone() };
-        async { Ok(history.sign_ins(wanted).await?.into_iter().map(Record).collect()) }
+        async { Ok(history.sign_ins(wanted).await?.into_iter().map(|found| Record::of(found, ask)).collect()) }
     };
     LIST.page(ask, asked, next).await
 }
@@ -193,6 +209,7 @@ mod tests {
                 count: 1,
                 address: None,
                 via: Via::Page,
+                app: None,
                 correlation: Uuid::nil(),
             };
             let status = status(&found);
@@ -209,6 +226,7 @@ mod tests {
             (SignIn::Failed, Some(Wrong::Disabled), true, 50057),
             (SignIn::Throttled, None, true, 50053),
             (SignIn::RefreshReused, None, true, 50173),
+            (SignIn::CodeReused, None, true, 54005),
         ] {
             assert_eq!(code(outcome, wrong, known), Some(wanted), "{outcome:?} {wrong:?}");
         }

@@ -3,6 +3,7 @@
 //! Always: it shows nobody but the visitor, and every form on it carries the visitor's own key.
 
 use super::{organisation, shown};
+use crate::http::graph::applications::name_of;
 use crate::http::problem::Problem;
 use crate::http::router::App;
 use crate::http::session::{FromOurPage, Visitor, cookie_gone, problem, secure};
@@ -17,6 +18,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use writ_core::command::Method;
+use writ_core::state::State as Now;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -64,7 +66,7 @@ async fn account(State(app): State<App>, visitor: Visitor) -> Result<Response, P
         since: format!("{} ({})", reader.ago(session.signed_in), reader.moment(session.signed_in)),
         ends: reader.moment(session.ends),
         proved: with(&session.methods),
-        sessions: sessions.iter().map(|one| line(one, session, &reader)).collect(),
+        sessions: sessions.iter().map(|one| line(&state, one, session, &reader)).collect(),
         proofs: proofs
             .iter()
             .map(|proof| Line {
@@ -119,14 +121,18 @@ fn checked(visitor: &Visitor, sent: &Sent) -> Result<(), Problem> {
     }
 }
 
-fn line(one: &Session, here: &Session, reader: &Reader) -> Line {
+fn line(state: &Now, one: &Session, here: &Session, reader: &Reader) -> Line {
     let from = one.address.as_deref().map(|address| format!(" from {address}")).unwrap_or_default();
     let told = format!("Signed in {}{from}; ends {}", reader.ago(one.signed_in), reader.moment(one.ends));
-    Line { id: one.id.to_string(), what: program(one), told, here: one.id == here.id }
+    Line { id: one.id.to_string(), what: program(state, one), told, here: one.id == here.id }
 }
 
 /// What a session's program is, in few words; browsers say far more about themselves than helps.
-fn program(session: &Session) -> String {
+fn program(state: &Now, session: &Session) -> String {
+    if let Some(app) = session.app {
+        let known = name_of(state, app);
+        return known.map_or_else(|| format!("A program ({app})"), str::to_owned);
+    }
     let agent = &session.agent;
     let has = |word: &str| agent.contains(word);
     let browser =

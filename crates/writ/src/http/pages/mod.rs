@@ -8,7 +8,7 @@ pub mod enrol;
 pub mod files;
 pub mod signin;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::router::App;
 use crate::identity::Denied;
@@ -34,12 +34,17 @@ pub fn routes() -> Router<App> {
 }
 
 /// A page as an answer.
-fn shown(status: StatusCode, template: &impl Template) -> Response {
+pub(super) fn shown(status: StatusCode, template: &impl Template) -> Response {
+    shown_under(HeaderValue::from_static(POLICY), status, template)
+}
+
+/// A page that may do what this policy says.
+pub(super) fn shown_under(policy: HeaderValue, status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
             // With `no-referrer` browsers send `Origin: null` with our own forms, which are then taken for another
             // site's. Other sites learn nothing by this policy either.
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -53,19 +58,32 @@ fn shown(status: StatusCode, template: &impl Template) -> Response {
 }
 
 /// A page that tells why something was not done, with the status that belongs to it.
-fn shown_denied(denied: &Denied, template: &impl Template) -> Response {
+pub(super) fn shown_denied(denied: &Denied, template: &impl Template) -> Response {
+    shown_denied_under(HeaderValue::from_static(POLICY), denied, template)
+}
+
+/// The same, on a page that may do what this policy says.
+pub(super) fn shown_denied_under(policy: HeaderValue, denied: &Denied, template: &impl Template) -> Response {
     let (status, wait) = match denied {
         Denied::Wrong | Denied::Disabled | Denied::Token(_) => (StatusCode::UNAUTHORIZED, None),
         Denied::Wait(seconds) => (StatusCode::TOO_MANY_REQUESTS, Some(*seconds)),
         Denied::Busy => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
         Denied::Refused(_) => (StatusCode::FORBIDDEN, None),
-        Denied::Unfit(_) | Denied::Code | Denied::NotConfirmed => (StatusCode::UNPROCESSABLE_ENTITY, None),
+        Denied::Unfit(_)
+        | Denied::Code
+        | Denied::NotHandedOver
+        | Denied::NoDevice
+        | Denied::Elsewhere(_)
+        | Denied::NoDevices
+        | Denied::OtherProgram
+        | Denied::BeyondSignIn
+        | Denied::NotConfirmed => (StatusCode::UNPROCESSABLE_ENTITY, None),
         Denied::Fault(fault) => {
             tracing::error!("a page could not do what was asked: {fault}");
             (StatusCode::SERVICE_UNAVAILABLE, Some(5))
         }
     };
-    let mut response = shown(status, template);
+    let mut response = shown_under(policy, status, template);
     if let Some(seconds) = wait {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -73,6 +91,6 @@ fn shown_denied(denied: &Denied, template: &impl Template) -> Response {
 }
 
 /// The organisation's name, for the head of a page.
-fn organisation(app: &App) -> String {
+pub(super) fn organisation(app: &App) -> String {
     app.engine.state().settings.as_ref().map_or_else(String::new, |s| s.name.clone())
 }

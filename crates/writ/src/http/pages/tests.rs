@@ -10,54 +10,56 @@ use crate::identity::totp::Totp;
 use crate::store::Store;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use base64::Engine as _;
 use serde_json::Value as Json;
+use std::net::SocketAddr;
 use tower::ServiceExt as _;
 use writ_core::time::Span;
 
-struct Door {
-    house: House,
-    router: Router,
-    clock: Clock,
+pub(crate) struct Door {
+    pub(crate) house: House,
+    pub(crate) router: Router,
+    pub(crate) clock: Clock,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Reply {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
     /// The cookie it set, as the browser sends it back.
-    fn cookie(&self) -> String {
+    pub(crate) fn cookie(&self) -> String {
         self.header("set-cookie").split(';').next().unwrap().to_owned()
     }
 
-    fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.text).unwrap()
     }
 
     /// The value of a field in the page's form.
-    fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         let from = format!("name=\"{name}\" value=\"");
         let at = self.text.find(&from).unwrap_or_else(|| panic!("no field {name}: {}", self.text)) + from.len();
         self.text[at..].split('"').next().unwrap().to_owned()
     }
 }
 
-fn form(fields: &[(&str, &str)]) -> String {
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
     let quoted =
         |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     fields.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect::<Vec<_>>().join("&")
 }
 
 impl Door {
-    async fn of(house: House) -> Door {
+    pub(crate) async fn of(house: House) -> Door {
         let engine = house.engine();
         let store = Store::Memory(house.log.clone());
         let app = App {
@@ -69,6 +71,7 @@ impl Door {
             public: None,
             tls: false,
             behind_proxy: false,
+            devices: Default::default(),
             throttle: std::sync::Arc::default(),
             streams: std::sync::Arc::default(),
             walks: std::sync::Arc::default(),
@@ -77,13 +80,17 @@ impl Door {
         Door { house, router: router(app), clock }
     }
 
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Reply {
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Reply {
         let mut request = Request::builder().method(method).uri(path).header("host", "writ.example");
         if method == "POST" {
             request = request.header("content-type", "application/x-www-form-urlencoded");
         }
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = match *name {
+                // Not a header: where the connection comes from.
+                "peer" => request.extension(ConnectInfo(SocketAddr::new(value.parse().unwrap(), 9))),
+                name => request.header(name, *value),
+            };
         }
         let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -91,31 +98,31 @@ impl Door {
         Reply { status: parts.status, headers: parts.headers, text }
     }
 
-    async fn get(&self, path: &str, cookie: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str, cookie: &str) -> Reply {
         self.send("GET", path, &[("cookie", cookie)], String::new()).await
     }
 
-    async fn post(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn post(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Reply {
         let headers = [("cookie", cookie), ("sec-fetch-site", "same-origin"), ("origin", "https://writ.example")];
         self.send("POST", path, &headers, form(fields)).await
     }
 
-    async fn token(&self, fields: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn token(&self, fields: &[(&str, &str)]) -> Reply {
         self.send("POST", &format!("/{TENANT}/oauth2/v2.0/token"), &[], form(fields)).await
     }
 
-    fn fresh_code(&self, phone: &Phone) -> String {
+    pub(crate) fn fresh_code(&self, phone: &Phone) -> String {
         self.clock.advance(Span::from_seconds(30));
         phone.code(self.house.now())
     }
 
-    async fn signs_in(&self, phone: &Phone) -> Reply {
+    pub(crate) async fn signs_in(&self, phone: &Phone) -> Reply {
         let code = self.fresh_code(phone);
         self.post("/signin", "", &[("username", "ana"), ("password", PASSWORD), ("code", &code)]).await
     }
 }
 
-async fn with_ana() -> (Door, Phone) {
+pub(crate) async fn with_ana() -> (Door, Phone) {
     let (house, phone) = House::with_ana().await;
     (Door::of(house).await, phone)
 }

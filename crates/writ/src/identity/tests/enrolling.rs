@@ -195,7 +195,12 @@ async fn a_session_dies_with_a_credential_it_was_proved_with() {
     assert!(house.identity.caller(&issued.access, &origin(1)).await.is_ok());
     house.identity.remove_credential(house.dana(), ANA, totp).await.unwrap();
     assert!(signed_out(&house.identity.caller(&issued.access, &origin(1)).await));
-    assert!(signed_out(&house.identity.with_refresh_token(issued.refresh.unwrap().value(), &origin(1)).await));
+    assert!(signed_out(
+        &house
+            .identity
+            .with_refresh_token(issued.refresh.unwrap().value(), scopes::wish("").unwrap(), &origin(1))
+            .await
+    ));
     house.wait(Span::from_seconds(30));
     let code = app.code(house.now());
     assert!(wrong(&house.signs_in("ana", PASSWORD, &code, 1).await), "a password alone is not enough");

@@ -171,7 +171,11 @@ async fn stepping_up_gives_a_fresh_proof_and_refreshing_never_does() {
     );
     assert!(raised.refresh.is_none());
     house.wait(Span::from_minutes(20));
-    let refreshed = house.identity.with_refresh_token(issued.refresh.unwrap().value(), &origin(1)).await.unwrap();
+    let refreshed = house
+        .identity
+        .with_refresh_token(issued.refresh.unwrap().value(), scopes::wish("").unwrap(), &origin(1))
+        .await
+        .unwrap();
     let caller = house.identity.caller(&refreshed.access, &origin(1)).await.unwrap();
     assert_eq!(caller.proof.signed_in.unwrap().seconds(), first);
     assert_eq!(mfa(caller), second);
@@ -324,7 +328,12 @@ async fn a_session_that_was_signed_out_is_worth_nothing() {
     assert!(house.identity.sign_out(ANA, session, &origin(1)).await.unwrap());
     assert!(!house.identity.sign_out(ANA, session, &origin(1)).await.unwrap());
     assert!(signed_out(&house.identity.caller(&issued.access, &origin(1)).await), "though the token has not expired");
-    assert!(signed_out(&house.identity.with_refresh_token(issued.refresh.unwrap().value(), &origin(1)).await));
+    assert!(signed_out(
+        &house
+            .identity
+            .with_refresh_token(issued.refresh.unwrap().value(), scopes::wish("").unwrap(), &origin(1))
+            .await
+    ));
     house.wait(Span::from_seconds(30));
     assert!(signed_out(&house.identity.step_up(&issued.access, &app.code(house.now()), &origin(1)).await));
     assert!(house.told().await.ends_with(&["SignedOut 1".to_owned()]));
@@ -335,8 +344,10 @@ async fn a_refresh_token_that_was_used_ends_the_session_and_is_on_record() {
     let (house, app) = House::with_ana().await;
     let issued = house.ana_in(&app).await;
     let stolen = issued.refresh.unwrap();
-    let next = house.identity.with_refresh_token(stolen.value(), &origin(1)).await.unwrap();
-    assert!(signed_out(&house.identity.with_refresh_token(stolen.value(), &origin(66)).await));
+    let next = house.identity.with_refresh_token(stolen.value(), scopes::wish("").unwrap(), &origin(1)).await.unwrap();
+    assert!(signed_out(
+        &house.identity.with_refresh_token(stolen.value(), scopes::wish("").unwrap(), &origin(66)).await
+    ));
     assert!(signed_out(&house.identity.caller(&next.access, &origin(1)).await));
     assert!(house.told().await.ends_with(&["RefreshReused 1".to_owned()]));
 }
@@ -370,7 +381,7 @@ async fn a_cookie_is_no_token_and_a_token_is_no_cookie() {
     assert!(house.identity.page_caller(&issued.access, &origin(1)).await.is_err());
     assert!(house.identity.page_caller(issued.refresh.as_ref().unwrap().value(), &origin(1)).await.is_err());
     assert!(house.identity.caller(cookie.value(), &origin(1)).await.is_err());
-    assert!(house.identity.with_refresh_token(cookie.value(), &origin(1)).await.is_err());
+    assert!(house.identity.with_refresh_token(cookie.value(), scopes::wish("").unwrap(), &origin(1)).await.is_err());
 }
 
 #[tokio::test]

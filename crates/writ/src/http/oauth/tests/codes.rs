@@ -1,0 +1,412 @@
+//! The authorization code: from the program's request to its tokens, and everything that must not get there.
+
+use super::*;
+use crate::identity::scopes;
+use writ_core::ids::Uuid;
+
+const BACK: &str = "http://localhost:43123";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+fn challenge(verifier: &str) -> String {
+    B64.encode(Sha256::digest(verifier))
+}
+
+/// A request for a code, as the command line tools send it, with some of it changed.
+fn request(changes: &[(&str, &str)]) -> String {
+    let challenge = challenge(VERIFIER);
+    let mut fields = vec![
+        ("client_id", TOOLS),
+        ("response_type", "code"),
+        ("redirect_uri", BACK),
+        ("scope", GRAPH),
+        ("state", "s&t=<\"te'>"),
+        ("nonce", "n-0S6"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+        ("prompt", "select_account"),
+        ("client_info", "1"),
+        ("x-client-SKU", "MSAL.Python"),
+    ];
+    for (name, value) in changes {
+        fields.retain(|(known, _)| known != name);
+        fields.push((name, value));
+    }
+    fields.retain(|(_, value)| *value != "-");
+    format!("/{TENANT}/oauth2/v2.0/authorize?{}", form(&fields))
+}
+
+/// What came back in an address.
+fn came_back(reply: &Reply) -> Vec<(String, String)> {
+    let at = reply.header("location");
+    let rest = at.strip_prefix(BACK).unwrap_or_else(|| panic!("not to the program: {at} {}", reply.text));
+    read(&rest[1..])
+}
+
+fn read(query: &str) -> Vec<(String, String)> {
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    query.split('&').map(|pair| pair.split_once('=').unwrap()).map(|(n, v)| (decoded(n), decoded(v))).collect()
+}
+
+fn value<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
+    fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+}
+
+impl Door {
+    /// Ana signs in on the page of this request.
+    async fn authorizes(&self, phone: &crate::identity::tests::App, request: &str) -> Reply {
+        let code = self.fresh_code(phone);
+        self.post(request, "", &[("username", "ana"), ("password", PASSWORD), ("code", &code)]).await
+    }
+
+    async fn code(&self, phone: &crate::identity::tests::App, request: &str) -> String {
+        let reply = self.authorizes(phone, request).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+        let code = value(&came_back(&reply), "code").to_owned();
+        assert!(code.len() >= 43);
+        code
+    }
+
+    /// The program fetches its tokens, with some of it changed.
+    async fn fetches(&self, code: &str, changes: &[(&str, &str)]) -> Reply {
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("client_id", TOOLS),
+            ("code", code),
+            ("redirect_uri", BACK),
+            ("code_verifier", VERIFIER),
+            ("scope", GRAPH),
+            ("client_info", "1"),
+        ];
+        for (name, value) in changes {
+            fields.retain(|(known, _)| known != name);
+            fields.push((name, value));
+        }
+        fields.retain(|(_, value)| *value != "-");
+        self.token(&fields).await
+    }
+
+    async fn sessions(&self) -> usize {
+        self.house.identity.sessions_of(ANA).await.unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn a_program_gets_tokens_for_whoever_signs_in_on_its_page() {
+    let (door, phone) = with_ana().await;
+    let asked = request(&[("login_hint", "ana@northwind.example")]);
+    let page = door.get(&asked, "").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.text.contains("Microsoft Graph Command Line Tools") && page.text.contains(BACK));
+    assert_eq!(page.field("username"), "ana@northwind.example");
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; ") && policy.contains(&format!("form-action 'self' {BACK};")));
+    assert!(!policy.contains("script") && !page.text.contains("<script") && policy.contains("frame-ancestors 'none'"));
+    // The form leads to the page's own address, so that the request is read again when it is sent.
+    let (_, query) = asked.split_once('?').unwrap();
+    assert!(page.text.contains(&format!("action=\"?{}\"", query.replace('&', "&#38;"))), "{}", page.text);
+
+    let reply = door.authorizes(&phone, &asked).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    assert_eq!((reply.header("cache-control"), reply.header("referrer-policy")), ("no-store", "no-referrer"));
+    assert!(reply.headers.get("set-cookie").is_none());
+    let back = came_back(&reply);
+    assert_eq!(value(&back, "state"), "s&t=<\"te'>");
+    assert_eq!(value(&back, "iss"), door.house.identity.issuer());
+
+    let answer = door.fetches(value(&back, "code"), &[]).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"), "{}", answer.text);
+    let answer = answer.json();
+    for scope in GRAPH.split(' ') {
+        assert!(answer["scope"].as_str().unwrap().split(' ').any(|told| told == scope), "{scope}: {}", answer["scope"]);
+    }
+    assert_eq!(door.me(&answer["access_token"]).await.json()["id"], ANA.to_string());
+    let access = claims(&answer["access_token"]);
+    assert_eq!((&access["appid"], &access["amr"]), (&json!(TOOLS), &json!(["pwd", "otp", "mfa"])));
+    let id = claims(&answer["id_token"]);
+    assert_eq!((&id["aud"], &id["nonce"]), (&json!(TOOLS), &json!("n-0S6")));
+    assert_eq!((&id["oid"], &id["preferred_username"]), (&json!(ANA), &json!("Ana@Northwind.example")));
+    assert_eq!((&id["iss"], &id["tid"]), (&json!(door.house.identity.issuer()), &json!(TENANT)));
+    assert!(id["exp"].is_i64() && id["iat"] == id["nbf"] && id["ver"] == "2.0");
+    assert_eq!(door.me(&answer["id_token"]).await.status, StatusCode::UNAUTHORIZED, "who somebody is opens nothing");
+
+    let next = door.refreshes(&answer["refresh_token"], &[("client_id", TOOLS), ("scope", GRAPH)]).await.json();
+    assert_eq!(door.me(&next["access_token"]).await.status, StatusCode::OK);
+    assert_eq!(claims(&next["id_token"])["aud"], TOOLS);
+    let session = &door.house.identity.sessions_of(ANA).await.unwrap()[0];
+    assert_eq!(session.app, Uuid::parse_str(TOOLS).ok());
+}
+
+#[tokio::test]
+async fn an_answer_can_be_posted_or_put_behind_the_fragment() {
+    let (door, phone) = with_ana().await;
+    let page = door.authorizes(&phone, &request(&[("response_mode", "form_post")])).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.text.contains(&format!("<form method=\"post\" action=\"{BACK}\">")), "{}", page.text);
+    assert_eq!(page.field("state"), "s&#38;t=&#60;&#34;te&#39;&#62;");
+    // The one script there is, and the policy allows it and no other.
+    let script = page.text.split("<script>").nth(1).unwrap().split("</script>").next().unwrap();
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(script));
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.contains(&format!("script-src 'sha256-{hash}'")) && policy.contains("default-src 'none'"),
+        "{policy}"
+    );
+    assert!(!policy.contains("unsafe") && page.text.matches("<script").count() == 1);
+    assert_eq!(door.fetches(&page.field("code"), &[]).await.status, StatusCode::OK);
+
+    let reply = door.authorizes(&phone, &request(&[("response_mode", "fragment")])).await;
+    assert!(reply.header("location").starts_with(&format!("{BACK}#code=")));
+}
+
+#[tokio::test]
+async fn a_code_is_worth_nothing_to_anybody_else_or_a_second_time() {
+    let (door, phone) = with_ana().await;
+    let other = "a".repeat(43);
+    for changes in [
+        &[("code_verifier", other.as_str())][..],
+        &[("code_verifier", "short")],
+        &[("client_id", STRANGER)],
+        &[("redirect_uri", "http://localhost:43124")],
+        &[("redirect_uri", "http://localhost:43123/")],
+    ] {
+        let code = door.code(&phone, &request(&[])).await;
+        assert_eq!(error(&door.fetches(&code, changes).await), "invalid_grant", "{changes:?}");
+        assert_eq!(
+            error(&door.fetches(&code, &[]).await),
+            "invalid_grant",
+            "used up by the first attempt: {changes:?}"
+        );
+        assert_eq!(door.sessions().await, 0, "and what it had begun is over");
+    }
+    for missing in ["code", "client_id", "redirect_uri", "code_verifier"] {
+        assert_eq!(error(&door.fetches("x", &[(missing, "-")]).await), "invalid_request", "{missing}");
+    }
+    assert_eq!(error(&door.fetches(&"A".repeat(43), &[]).await), "invalid_grant");
+
+    // A used one that comes back: one of the two who have it is a thief, so both lose.
+    let code = door.code(&phone, &request(&[])).await;
+    let answer = door.fetches(&code, &[]).await.json();
+    assert_eq!(door.me(&answer["access_token"]).await.status, StatusCode::OK);
+    assert_eq!(error(&door.fetches(&code, &[("code_verifier", &other)]).await), "invalid_grant");
+    assert_eq!(door.me(&answer["access_token"]).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(error(&door.refreshes(&answer["refresh_token"], &[("client_id", TOOLS)]).await), "invalid_grant");
+    assert_eq!(door.house.told().await.last().unwrap(), "CodeReused 1");
+    assert_eq!(error(&door.fetches(&code, &[]).await), "invalid_grant");
+    assert_eq!(door.house.told().await.iter().filter(|told| *told == "CodeReused 1").count(), 1, "told once");
+}
+
+#[tokio::test]
+async fn two_who_fetch_with_one_code_at_once_do_not_both_get_tokens() {
+    let (door, phone) = with_ana().await;
+    let code = door.code(&phone, &request(&[])).await;
+    let (one, two) = tokio::join!(door.fetches(&code, &[]), door.fetches(&code, &[]));
+    let got = [&one, &two].into_iter().filter(|reply| reply.status.is_success()).count();
+    assert!(got <= 1);
+    assert_eq!(door.sessions().await, 0, "and the session is over for whoever got them");
+}
+
+#[tokio::test]
+async fn a_code_lasts_a_minute_and_what_nobody_fetched_is_ended() {
+    let (door, phone) = with_ana().await;
+    let code = door.code(&phone, &request(&[])).await;
+    assert_eq!(door.sessions().await, 1);
+    door.clock.advance(Span::from_seconds(60));
+    assert_eq!(error(&door.fetches(&code, &[]).await), "invalid_grant");
+    assert_eq!(door.sessions().await, 0);
+
+    door.code(&phone, &request(&[])).await;
+    door.house.identity.tend().await.unwrap();
+    assert_eq!(door.sessions().await, 1);
+    door.clock.advance(Span::from_seconds(60));
+    door.house.identity.tend().await.unwrap();
+    assert_eq!(door.sessions().await, 0, "nobody fetched it");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_goes_to_the_program_or_to_nobody() {
+    let (door, phone) = with_ana().await;
+    for changes in [
+        ("redirect_uri", "https://evil.example/"),
+        ("redirect_uri", "http://localhost.evil.example/"),
+        ("redirect_uri", "http://localhost/?next=https://evil.example"),
+        ("redirect_uri", "-"),
+        ("client_id", "-"),
+        ("client_id", "me"),
+        ("client_id", "00000000-0000-0000-0000-000000000000"),
+    ] {
+        let code = door.fresh_code(&phone);
+        let typed = [("username", "ana"), ("password", PASSWORD), ("code", &*code)];
+        for reply in [door.get(&request(&[changes]), "").await, door.post(&request(&[changes]), "", &typed).await] {
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{changes:?}");
+            assert!(reply.headers.get("location").is_none() && !reply.text.contains("<form"), "{}", reply.text);
+            assert!(reply.text.contains("Nobody was signed in"), "{}", reply.text);
+        }
+    }
+    let twice = format!("{}&redirect_uri=https%3A%2F%2Fevil.example", request(&[]));
+    assert_eq!(door.get(&twice, "").await.status, StatusCode::BAD_REQUEST);
+    let elsewhere = request(&[]).replace(&TENANT.to_string(), "00000000-0000-0000-0000-000000000001");
+    assert_eq!(door.get(&elsewhere, "").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(door.get(&request(&[]).replace(&TENANT.to_string(), "organizations"), "").await.status, StatusCode::OK);
+
+    for (changes, wanted) in [
+        (("response_type", "token"), "unsupported_response_type"),
+        (("response_type", "code id_token"), "unsupported_response_type"),
+        (("code_challenge", "-"), "invalid_request"),
+        (("code_challenge_method", "plain"), "invalid_request"),
+        (("code_challenge_method", "-"), "invalid_request"),
+        (("code_challenge", "c2hvcnQ"), "invalid_request"),
+        (("prompt", "none"), "login_required"),
+        (("scope", "Mail.Send"), "invalid_scope"),
+        (("scope", "https://vault.azure.net/.default"), "invalid_target"),
+        (("claims", "{"), "invalid_request"),
+    ] {
+        let reply = door.get(&request(&[changes]), "").await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{changes:?} {}", reply.text);
+        let back = came_back(&reply);
+        assert_eq!((value(&back, "error"), value(&back, "state")), (wanted, "s&t=<\"te'>"), "{changes:?}");
+        assert!(value(&back, "error_description").len() > 20);
+        // Also for whoever has filled the form in: nobody is signed in for it.
+        let reply = door.authorizes(&phone, &request(&[changes])).await;
+        assert_eq!(value(&came_back(&reply), "error"), wanted);
+    }
+    let long = "a".repeat(5000);
+    assert_eq!(value(&came_back(&door.get(&request(&[("state", &long)]), "").await), "error"), "invalid_request");
+    let long = "a".repeat(9000);
+    assert_eq!(door.get(&request(&[("state", &long)]), "").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(door.sessions().await, 0);
+}
+
+#[tokio::test]
+async fn nobody_is_signed_in_by_another_sites_form_or_a_wrong_proof() {
+    let (door, phone) = with_ana().await;
+    let asked = request(&[]);
+    let code = door.fresh_code(&phone);
+    let typed = form(&[("username", "ana"), ("password", PASSWORD), ("code", &code)]);
+    for foreign in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")] {
+        let reply = door.send("POST", &asked, &[foreign], typed.clone()).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{foreign:?}");
+    }
+    let wrong = door.post(&asked, "", &[("username", "<ana>"), ("password", "wrong one"), ("code", "123456")]).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.text.contains("is not right") && wrong.text.contains("&#60;ana&#62;"));
+    assert!(
+        !wrong.text.contains("wrong one") && !wrong.text.contains("123456") && wrong.headers.get("location").is_none()
+    );
+    for _ in 0..10 {
+        door.post(&asked, "", &[("username", "ana"), ("password", "x"), ("code", "1")]).await;
+    }
+    let wait = door.post(&asked, "", &[("username", "ana"), ("password", "x"), ("code", "1")]).await;
+    assert_eq!(wait.status, StatusCode::TOO_MANY_REQUESTS, "the same counters as everywhere");
+    assert_eq!(door.sessions().await, 0);
+}
+
+#[tokio::test]
+async fn a_program_gets_what_it_asked_for_and_no_more_later() {
+    let (door, phone) = with_ana().await;
+    let few = "https://graph.microsoft.com/User.Read openid";
+    let page = door.get(&request(&[("scope", few), ("client_id", STRANGER)]), "").await;
+    assert!(page.text.contains("is not known here") && page.text.contains("User.Read"), "{}", page.text);
+
+    let code = door.code(&phone, &request(&[("scope", few)])).await;
+    let answer = door.fetches(&code, &[]).await.json();
+    assert!(answer.get("refresh_token").is_none(), "it did not ask for offline_access");
+    assert_eq!(claims(&answer["access_token"])["scp"], "User.Read openid");
+
+    let some = "https://graph.microsoft.com/User.Read https://graph.microsoft.com/Group.Read.All offline_access";
+    let code = door.code(&phone, &request(&[("scope", some)])).await;
+    let answer = door.fetches(&code, &[]).await.json();
+    assert!(answer.get("id_token").is_none(), "it did not ask for openid");
+    let refresh = &answer["refresh_token"];
+    let more = [("client_id", TOOLS), ("scope", "https://graph.microsoft.com/User.ReadWrite.All")];
+    assert_eq!(error(&door.refreshes(refresh, &more).await), "interaction_required");
+    for other in [&[("client_id", STRANGER)][..], &[]] {
+        assert_eq!(error(&door.refreshes(refresh, other).await), "invalid_grant", "another program's: {other:?}");
+    }
+    let other = [("client_id", TOOLS), ("scope", "https://vault.azure.net/.default")];
+    assert_eq!(error(&door.refreshes(refresh, &other).await), "invalid_target");
+    // None of these used the token up.
+    let fewer = [("client_id", TOOLS), ("scope", "User.Read")];
+    let next = door.refreshes(refresh, &fewer).await.json();
+    assert_eq!(claims(&next["access_token"])["scp"], "User.Read");
+    let all = [("client_id", TOOLS), ("scope", "https://graph.microsoft.com/.default")];
+    let next = door.refreshes(&next["refresh_token"], &all).await.json();
+    assert_eq!(claims(&next["access_token"])["scp"], "User.Read Group.Read.All offline_access");
+    // A used one ends everything, whoever brings it.
+    assert_eq!(error(&door.refreshes(refresh, &[("client_id", STRANGER)]).await), "invalid_grant");
+    assert_eq!(door.me(&next["access_token"]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_claims_challenge_is_met_by_signing_in_again() {
+    let (door, phone) = with_ana().await;
+    let claim = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"},"xms_cc":{"values":["CP1"]}}}"#;
+    let code = door.code(&phone, &request(&[("claims", claim)])).await;
+    let answer = door.fetches(&code, &[("claims", claim)]).await.json();
+    assert_eq!(claims(&answer["access_token"])["acrs"], json!(["c1"]));
+    let silent = [("client_id", TOOLS), ("claims", claim)];
+    assert_eq!(error(&door.refreshes(&answer["refresh_token"], &silent).await), "interaction_required");
+    let next = door.refreshes(&answer["refresh_token"], &[("client_id", TOOLS)]).await.json();
+    assert_eq!(claims(&next["access_token"])["acrs"], Json::Null);
+    // The program cannot add one by itself.
+    let code = door.code(&phone, &request(&[])).await;
+    let answer = door.fetches(&code, &[("claims", claim)]).await.json();
+    assert_eq!(claims(&answer["access_token"])["acrs"], Json::Null);
+}
+
+#[tokio::test]
+async fn somebody_goes_back_without_signing_in_and_an_emergency_account_signs_in() {
+    let (door, _phone) = with_ana().await;
+    let page = door.get(&request(&[]), "").await;
+    let link = page.text.split("href=\"http").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let back = read(link.split_once('?').unwrap().1);
+    assert_eq!(value(&back, "error"), "access_denied");
+    let page = door.get(&request(&[("response_mode", "form_post")]), "").await;
+    assert_eq!(page.field("error"), "access_denied");
+
+    let glass = &door.house.founded.emergency[0];
+    let asked = format!("{}&emergency", request(&[]));
+    let reply = door.post(&asked, "", &[("username", &*glass.upn), ("secret", glass.secret.shown())]).await;
+    let answer = door.fetches(value(&came_back(&reply), "code"), &[]).await.json();
+    assert_eq!(door.me(&answer["access_token"]).await.json()["id"], glass.principal.to_string());
+    assert!(answer.get("refresh_token").is_none(), "an emergency account's session is not renewed");
+    let typed = [("username", "ana"), ("secret", glass.secret.shown())];
+    assert_eq!(door.post(&asked, "", &typed).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_disabled_account_gets_nothing_for_a_code_it_had_before() {
+    let (door, phone) = with_ana().await;
+    let code = door.code(&phone, &request(&[])).await;
+    door.house.disable(ANA).await;
+    assert_eq!(error(&door.fetches(&code, &[]).await), "invalid_grant");
+}
+
+#[test]
+fn every_scope_that_is_known_can_be_asked_for_here() {
+    for scope in scopes::ALL {
+        assert!(scopes::wish(scope).is_ok());
+    }
+}
+
+/// Any text in any parameter; the same texts in each run.
+#[tokio::test]
+async fn no_request_makes_it_fail_or_leads_elsewhere() {
+    use proptest::strategy::{Strategy, ValueTree};
+    let (door, _phone) = with_ana().await;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let names = ["redirect_uri", "state", "scope", "claims", "response_mode", "client_id", "login_hint", "nonce"];
+    for _ in 0..300 {
+        let texts = ("[a-z_=&%0-9:/.<>\"' ]{0,200}", 0..names.len(), "(http://localhost)?.{0,60}");
+        let (query, name, value) = texts.new_tree(&mut runner).unwrap().current();
+        let odd = format!("/{TENANT}/oauth2/v2.0/authorize?{}", query.replace(['<', '>', '"', ' ', '\''], "+"));
+        for asked in [request(&[(names[name], &value)]), odd] {
+            let reply = door.get(&asked, "").await;
+            assert!(!reply.status.is_server_error(), "{asked}");
+            let at = reply.header("location");
+            let here = at.is_empty()
+                || at.starts_with("http://localhost")
+                    && super::super::authorize::loopback(at.split(['?', '#']).next().unwrap()).is_some();
+            assert!(here, "{asked} {at}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Devices that wait for somebody to sign in for them, by the hash of their device code and by the code that is typed.
+//! It begins and ends no session.
+//!
+//! Known attacks and the defence: guessing a user code (eight letters of twenty, behind the same counters as other codes,
+//! and what it opens is a page that asks for a sign-in); a device that asks without pause (told to slow down, its
+//! interval grows); starting so many that others get none (bounded for each network).
+//!
+//! Always: what one device is given no other can fetch, and it is given once.
+
+use super::Held;
+use crate::identity::scopes::Wish;
+use crate::identity::throttle::network;
+use crate::identity::{Denied, Origin, random};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use writ_core::ids::Uuid;
+use writ_core::time::{Span, Time};
+use zeroize::Zeroizing;
+
+/// How long a device waits for somebody.
+const USER_CODE_SPAN: Span = Span::from_minutes(15);
+/// How long it is known afterwards, so that it can be told what became of it.
+const KNOWN_SPAN: Span = Span::from_minutes(5);
+/// How many devices wait at most, and how many from one network.
+const DEVICES_MAX: usize = 10_000;
+const DEVICES_MAX_FROM_ONE: usize = 50;
+/// The pause between two questions of a device, in seconds, and how much longer it gets when it is not kept
+/// (RFC 8628, section 3.5).
+const INTERVAL: u32 = 5;
+const SLOWER: u32 = 5;
+/// Letters of user codes: no vowels, so no words; RFC 8628 (section 6.1) names the same.
+const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+/// Letters in a user code: 25,600,000,000 codes.
+const LENGTH: usize = 8;
+
+/// What a device is told when it begins to wait. Its own code is a secret.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the device asks with.
+    pub device_code: Secret,
+    /// What somebody types.
+    pub user_code: String,
+    /// For how many seconds.
+    pub seconds: u32,
+    /// The pause between two questions, in seconds.
+    pub interval: u32,
+}
+
+/// A device code. Wiped when dropped, never printed.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The value to hand on.
+    pub fn value(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What is known of a device before somebody signs in for it.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// The program, as it calls itself.
+    pub client: Option<Uuid>,
+    /// The permissions it wants.
+    pub wish: Wish,
+    /// Where it asks from.
+    pub address: Option<IpAddr>,
+    /// When it began.
+    pub asked: Time,
+}
+
+/// What a device is answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Pending,
+    TooOften,
+    Declined,
+    Expired,
+    Ready(Held),
+}
+
+/// From where devices may be confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DevicePolicy {
+    /// No program is given a device code.
+    Off,
+    /// From the network that the device itself is in.
+    #[default]
+    SameNetwork,
+    /// From everywhere. Whoever is talked into typing a code that was sent to them signs its sender in.
+    Anywhere,
+}
+
+#[derive(Default)]
+pub(super) struct Devices(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    devices: HashMap<[u8; 32], Device>,
+    typed: HashMap<String, [u8; 32]>,
+}
+
+struct Device {
+    looked: Looked,
+    network: String,
+    user_code: String,
+    until: Time,
+    interval: u32,
+    /// When it last asked.
+    polled: Option<Time>,
+    became: Became,
+}
+
+enum Became {
+    Nothing,
+    Declined,
+    Confirmed(Held),
+}
+
+impl Devices {
+    pub(super) fn begin(&self, wish: Wish, origin: &Origin, now: Time) -> Result<Begun, Denied> {
+        let device_code = Secret(Zeroizing::new(B64.encode(*random::bytes::<32>()?)));
+        let network = network(origin.address);
+        let mut all = self.0.lock();
+        let mut user_code = fresh_user_code()?;
+        while all.typed.contains_key(&user_code) {
+            user_code = fresh_user_code()?;
+        }
+        let waiting = |device: &&Device| now < device.until;
+        let from_here = all.devices.values().filter(waiting).filter(|device| device.network == network).count();
+        if all.devices.len() >= DEVICES_MAX || from_here >= DEVICES_MAX_FROM_ONE {
+            return Err(Denied::Busy);
+        }
+        let key = hash(device_code.value());
+        all.typed.insert(user_code.clone(), key);
+        let device = Device {
+            looked: Looked {
+                client: wish.client,
+                wish,
+                address: origin.address.map(|ip| ip.to_canonical()),
+                asked: now,
+            },
+            network,
+            user_code: user_code.clone(),
+            until: now + USER_CODE_SPAN,
+            interval: INTERVAL,
+            polled: None,
+            became: Became::Nothing,
+        };
+        all.devices.insert(key, device);
+        let shown = format!("{}-{}", &user_code[..LENGTH / 2], &user_code[LENGTH / 2..]);
+        let seconds = u32::try_from(USER_CODE_SPAN.seconds()).unwrap_or(u32::MAX);
+        Ok(Begun { device_code, user_code: shown, seconds, interval: INTERVAL })
+    }
+
+    /// What waits under a code, if nobody has said anything to it yet.
+    pub(super) fn look(&self, typed: &str, now: Time) -> Result<Looked, Denied> {
+        self.0.lock().waits(typed, now).map(|device| device.looked.clone()).ok_or(Denied::NoDevice)
+    }
+
+    pub(super) fn confirm(&self, typed: &str, held: Held, now: Time) -> Result<(), Denied> {
+        let mut all = self.0.lock();
+        let device = all.waits(typed, now).ok_or(Denied::NoDevice)?;
+        device.became = Became::Confirmed(held);
+        Ok(())
+    }
+
+    pub(super) fn decline(&self, typed: &str, now: Time) {
+        if let Some(device) = self.0.lock().waits(typed, now) {
+            device.became = Became::Declined;
+        }
+    }
+
+    /// What a device is told that asks; nothing if it is not known, or is another program's.
+    pub(super) fn poll(&self, code: &str, client: Uuid, now: Time) -> Option<Answer> {
+        let mut all = self.0.lock();
+        let key = hash(code);
+        let device = all.devices.get_mut(&key).filter(|device| device.looked.client == Some(client))?;
+        if now >= device.until {
+            return Some(Answer::Expired);
+        }
+        match device.became {
+            Became::Declined => Some(Answer::Declined),
+            Became::Nothing => {
+                let before = device.polled.replace(now);
+                let too_often = before.is_some_and(|before| now.since(before) < Span::from_seconds(device.interval));
+                if too_often {
+                    device.interval = device.interval.saturating_add(SLOWER);
+                }
+                Some(if too_often { Answer::TooOften } else { Answer::Pending })
+            }
+            Became::Confirmed(_) => {
+                let device = all.devices.remove(&key)?;
+                all.typed.remove(&device.user_code);
+                match device.became {
+                    Became::Confirmed(held) => Some(Answer::Ready(held)),
+                    Became::Nothing | Became::Declined => None,
+                }
+            }
+        }
+    }
+
+    /// Takes out those that were confirmed and never asked again, and forgets the old ones.
+    pub(super) fn over(&self, now: Time) -> Vec<Held> {
+        let mut all = self.0.lock();
+        let Waiting { devices, typed } = &mut *all;
+        let mut over = Vec::new();
+        devices.retain(|_, device| {
+            if now >= device.until
+                && let Became::Confirmed(held) = std::mem::replace(&mut device.became, Became::Declined)
+            {
+                over.push(held);
+            }
+            let keep = now < device.until + KNOWN_SPAN;
+            if !keep {
+                typed.remove(&device.user_code);
+            }
+            keep
+        });
+        over
+    }
+}
+
+impl Looked {
+    /// Whether somebody there may confirm it.
+    pub(super) fn allows(&self, policy: DevicePolicy, there: Option<IpAddr>) -> Result<(), Denied> {
+        // A program and a browser on the server's own machine may reach it by different loopback addresses.
+        let place = |ip: Option<IpAddr>| match ip.map(|ip| ip.to_canonical()) {
+            Some(ip) if ip.is_loopback() => "loopback".to_owned(),
+            ip => network(ip),
+        };
+        match policy {
+            DevicePolicy::Anywhere => Ok(()),
+            DevicePolicy::SameNetwork if place(self.address) == place(there) => Ok(()),
+            DevicePolicy::SameNetwork | DevicePolicy::Off => Err(Denied::Elsewhere(self.address)),
+        }
+    }
+}
+
+impl Waiting {
+    fn waits(&mut self, typed: &str, now: Time) -> Option<&mut Device> {
+        let key = self.typed.get(&read(typed)?)?;
+        let device = self.devices.get_mut(key)?;
+        (now < device.until && matches!(device.became, Became::Nothing)).then_some(device)
+    }
+}
+
+/// A user code as it is kept: what somebody typed, without what stands between the letters and in any case.
+fn read(typed: &str) -> Option<String> {
+    if typed.len() > 4 * LENGTH {
+        return None;
+    }
+    let letters = typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase());
+    let code: String = letters.collect();
+    (code.len() == LENGTH && code.bytes().all(|c| LETTERS.contains(&c))).then_some(code)
+}
+
+fn fresh_user_code() -> Result<String, Denied> {
+    let mut code = String::new();
+    while code.len() < LENGTH {
+        // 240 is the largest multiple of twenty in a byte: every letter is as likely.
+        let bytes = random::bytes::<16>()?;
+        let letters = bytes.iter().filter(|byte| **byte < 240).map(|byte| LETTERS[usize::from(byte % 20)] as char);
+        code.extend(letters.take(LENGTH - code.len()));
+    }
+    Ok(code)
+}
+
+fn hash(code: &str) -> [u8; 32] {
+    Sha256::digest(code).into()
+}
