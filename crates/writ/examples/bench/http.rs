@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use writ::clock::Clock;
 use writ::http::graph::ids;
 use writ_core::ids::{PrincipalId, RoleId};
 use writ_core::role;
@@ -21,7 +22,7 @@ use writ_core::rules::RuleChange;
 use writ_core::scope::Scope;
 use writ_core::time::{Span, Time};
 
-const PEOPLE: u32 = 100_000;
+pub(crate) const PEOPLE: u32 = 100_000;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_millis(700);
 /// How many ask single reads at the same time.
@@ -35,16 +36,16 @@ const LATELY: &str = "2026-11-20T00:00:00Z";
 const TURNS: usize = 30;
 const TURN: Duration = Duration::from_millis(40);
 /// How far into a list a deep page lies, in pages.
-const DEEP: usize = 200;
+pub(crate) const DEEP: usize = 200;
 
 /// The request line's target for the nth request.
-type Ask = Arc<dyn Fn(u32) -> String + Send + Sync>;
+pub(crate) type Ask = Arc<dyn Fn(u32) -> String + Send + Sync>;
 
 pub(crate) fn run(report: &mut Report) -> Result<(), Failed> {
     let folder = limits::folder()?;
     let runtime = Runtime::new()?;
     runtime.block_on(async {
-        let world = World::open(folder.path(), PEOPLE).await?;
+        let world = World::open(folder.path(), PEOPLE, Clock::system()).await?;
         let token = world.token(world.administrator).await?;
         let made = activations(report, &world).await?;
         singles(report, &world, &token, &made).await?;
@@ -71,32 +72,9 @@ const ROLES: &str = "/v1.0/roleManagement/directory";
 async fn singles(report: &mut Report, world: &World, token: &str, request: &str) -> Result<(), Failed> {
     let title = format!("Single reads: {} people, {} eligibilities, {CALLERS} callers", PEOPLE, PEOPLE * EACH);
     report.section(&title, &["what", "a second", "p99", "of a handler that only checks the token", "target", ""]);
-    let population = Arc::new(Population::of(PEOPLE));
-    let of = |f: fn(&Population, u32) -> String| -> Ask {
-        let population = Arc::clone(&population);
-        Arc::new(move |n| f(&population, anyone(n)))
-    };
-    let tenant = world.tenant;
-    let (roles, request) = (population.roles.clone(), request.to_owned());
-    let policy: Ask = Arc::new(move |n| {
-        let role = roles[n as usize % roles.len()];
-        let id = ids::policy("DirectoryRole", tenant, role);
-        format!("/v1.0/policies/roleManagementPolicies/{id}?$expand=rules")
-    });
-    let asks: Vec<(&str, Ask)> = vec![
-        ("user", of(|p, n| format!("/v1.0/users/{}", p.person(n)))),
-        ("role definition", of(|p, n| format!("{ROLES}/roleDefinitions/{}", p.roles[n as usize % p.roles.len()]))),
-        (
-            "eligibility in force",
-            of(|p, n| {
-                let id = ids::eligibility(p.person(n), p.target(n, n % EACH));
-                format!("{ROLES}/roleEligibilityScheduleInstances/{id}")
-            }),
-        ),
-        ("request", Arc::new(move |_| format!("{ROLES}/roleAssignmentScheduleRequests/{request}"))),
-        ("policy with its 17 rules", policy),
-        ("/me", Arc::new(|_| "/v1.0/me".to_owned())),
-    ];
+    let mut asks = single_reads(world);
+    let request = request.to_owned();
+    asks.insert(3, ("request", Arc::new(move |_| format!("{ROLES}/roleAssignmentScheduleRequests/{request}"))));
     let nothing: Ask = Arc::new(|_| "/trivial".to_owned());
     for (what, ask) in asks {
         let (mut rates, mut limits, mut all) = (Vec::new(), Vec::new(), Times::default());
@@ -117,6 +95,35 @@ async fn singles(report: &mut Report, world: &World, token: &str, request: &str)
         ]);
     }
     Ok(())
+}
+
+/// The reads of one resource each that need nothing made before.
+pub(crate) fn single_reads(world: &World) -> Vec<(&'static str, Ask)> {
+    let population = Arc::new(Population::of(PEOPLE));
+    let of = |f: fn(&Population, u32) -> String| -> Ask {
+        let population = Arc::clone(&population);
+        Arc::new(move |n| f(&population, anyone(n)))
+    };
+    let tenant = world.tenant;
+    let roles = population.roles.clone();
+    let policy: Ask = Arc::new(move |n| {
+        let role = roles[n as usize % roles.len()];
+        let id = ids::policy("DirectoryRole", tenant, role);
+        format!("/v1.0/policies/roleManagementPolicies/{id}?$expand=rules")
+    });
+    vec![
+        ("user", of(|p, n| format!("/v1.0/users/{}", p.person(n)))),
+        ("role definition", of(|p, n| format!("{ROLES}/roleDefinitions/{}", p.roles[n as usize % p.roles.len()]))),
+        (
+            "eligibility in force",
+            of(|p, n| {
+                let id = ids::eligibility(p.person(n), p.target(n, n % EACH));
+                format!("{ROLES}/roleEligibilityScheduleInstances/{id}")
+            }),
+        ),
+        ("policy with its 17 rules", policy),
+        ("/me", Arc::new(|_| "/v1.0/me".to_owned())),
+    ]
 }
 
 async fn pages(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
@@ -326,26 +333,11 @@ async fn walks(report: &mut Report, world: &World, token: &str) -> Result<(), Fa
 async fn deep(report: &mut Report, world: &World, token: &str) -> Result<(), Failed> {
     let title = format!("Page {DEEP} beside page 1, 100 rows each, one caller");
     report.section(&title, &["list", "page 1, median", "deep, median", "target", ""]);
-    let role = world.population.roles[0];
-    let lists = [
-        ("eligible", format!("{ROLES}/roleEligibilityScheduleInstances?$top=100")),
-        ("eligible, in the tenant", filtered("roleEligibilityScheduleInstances", "directoryScopeId eq '/'", 100)),
-        (
-            "eligible, for a role, 20 rows",
-            filtered("roleEligibilityScheduleInstances", &format!("roleDefinitionId eq '{role}'"), 20),
-        ),
-        ("active, for a scope, 1 row", filtered("roleAssignmentScheduleInstances", "directoryScopeId eq '/'", 1)),
-        ("users", "/v1.0/users?$top=100".to_owned()),
-        ("users by name", "/v1.0/users?$top=100&$orderby=displayName".to_owned()),
-        ("members of a group", format!("/v1.0/groups/{}/members?$top=100", Population::everybody())),
-        ("users whose name begins", format!("/v1.0/users?{}", encoded("$top=100&$filter=startswith(displayName,'p')"))),
-    ];
-    for (what, first) in lists {
+    for (what, first) in deep_lists(world) {
         let mut at = first.clone();
         for _ in 1..DEEP {
             let page = get(world.server, token, &at).await?;
-            let next = page["@odata.nextLink"].as_str().ok_or("the list ended too soon")?;
-            at = next.find("/v1.0").map(|from| next[from..].to_owned()).ok_or("an odd link")?;
+            at = next_of(&page)?;
         }
         let (mut ones, mut deeps) = (Times::default(), Times::default());
         for _ in 0..TURNS {
@@ -359,6 +351,30 @@ async fn deep(report: &mut Report, world: &World, token: &str) -> Result<(), Fai
         report.row(&[what.to_owned(), span(one), span(deep), "≤ 1.1 × page 1".to_owned(), met(same)]);
     }
     Ok(())
+}
+
+/// The lists whose first and deep pages are compared.
+pub(crate) fn deep_lists(world: &World) -> Vec<(&'static str, String)> {
+    let role = world.population.roles[0];
+    vec![
+        ("eligible", format!("{ROLES}/roleEligibilityScheduleInstances?$top=100")),
+        ("eligible, in the tenant", filtered("roleEligibilityScheduleInstances", "directoryScopeId eq '/'", 100)),
+        (
+            "eligible, for a role, 20 rows",
+            filtered("roleEligibilityScheduleInstances", &format!("roleDefinitionId eq '{role}'"), 20),
+        ),
+        ("active, for a scope, 1 row", filtered("roleAssignmentScheduleInstances", "directoryScopeId eq '/'", 1)),
+        ("users", "/v1.0/users?$top=100".to_owned()),
+        ("users by name", "/v1.0/users?$top=100&$orderby=displayName".to_owned()),
+        ("members of a group", format!("/v1.0/groups/{}/members?$top=100", Population::everybody())),
+        ("users whose name begins", format!("/v1.0/users?{}", encoded("$top=100&$filter=startswith(displayName,'p')"))),
+    ]
+}
+
+/// Where the next page is, as a request line's target.
+pub(crate) fn next_of(page: &Json) -> Result<String, Failed> {
+    let next = page["@odata.nextLink"].as_str().ok_or("the list ended too soon")?;
+    Ok(next.find("/v1.0").map(|from| next[from..].to_owned()).ok_or("an odd link")?)
 }
 
 fn filtered(list: &str, filter: &str, top: u32) -> String {

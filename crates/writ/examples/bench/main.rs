@@ -4,6 +4,7 @@
 //! Always: a figure and its limit are measured in turns, so that other work on the machine hits both.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the monotonic clock; nothing of the server does")]
 
+mod count;
 mod engine;
 mod holds;
 mod host;
@@ -23,6 +24,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("holds", holds::run),
     ("engine", engine::run),
     ("http", http::run),
+    ("count", count::run),
     ("host", host::run),
 ];
 
@@ -32,6 +34,10 @@ fn main() -> Result<ExitCode, Failed> {
     let chosen: Vec<String> = words.collect();
     if let Some((agent, words)) = chosen.split_first().filter(|(first, _)| *first == "agent") {
         return Ok(writ_agent::main(&[program, agent.clone()], words));
+    }
+    if chosen == [count::INSIDE] {
+        count::inside()?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(unknown) = chosen.iter().find(|word| !SECTIONS.iter().any(|(name, _)| name == word)) {
         let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();

@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) server: SocketAddr,
     /// Where a handler listens that checks the same token and answers `{}`.
     pub(crate) trivial: SocketAddr,
+    /// All routes, that handler's too, for asking without a connection.
+    pub(crate) routes: Router,
     opened: Tenant,
     identity: Identity,
     sessions: Sessions,
@@ -54,10 +56,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn open(data: &Path, people: u32) -> Result<World, Failed> {
+    pub(crate) async fn open(data: &Path, people: u32, clock: Clock) -> Result<World, Failed> {
         let population = Population::of(people);
         let tenant = TenantId(fresh_id());
-        let founded = tenant::open(data, tenant, Clock::system(), true).await?;
+        let founded = tenant::open(data, tenant, clock.clone(), true).await?;
         let user = |name: &str| NewUser {
             id: PrincipalId(fresh_id()),
             person: PersonId(fresh_id()),
@@ -80,7 +82,7 @@ impl World {
         drop(founded);
         settle(&population, administrator.id, &snapshot, &key)?;
 
-        let opened = tenant::open(data, tenant, Clock::system(), true).await?;
+        let opened = tenant::open(data, tenant, clock, true).await?;
         let vault = opened.vault.clone();
         let identity = Identity::open(opened.engine.clone(), vault.clone(), "http://localhost", &[]).await?;
         let history = opened.place.dir().join("history.db");
@@ -104,12 +106,13 @@ impl World {
             .route("/trivial", get(|_: Caller| async { axum::Json(Json::Object(serde_json::Map::new())) }))
             .with_state(app.clone())
             .layer(Extension(Proxied(false)));
-        let trivial = listen(shell(trivial, Arc::new(move || engine.now()))).await?;
-        let server = listen(router(app)).await?;
+        let (trivial, all) = (shell(trivial, Arc::new(move || engine.now())), router(app));
+        let routes = trivial.clone().merge(all.clone());
+        let (trivial, server) = (listen(trivial).await?, listen(all).await?);
         let tokens = Tokens::open(&vault).await.map_err(|e| e.to_string())?;
         let sessions = Sessions::new(vault);
         let administrator = administrator.id;
-        Ok(World { population, tenant, administrator, server, trivial, opened, identity, sessions, tokens })
+        Ok(World { population, tenant, administrator, server, trivial, routes, opened, identity, sessions, tokens })
     }
 
     /// A token of somebody who has just proved a second factor.
