@@ -197,7 +197,7 @@ async fn page_key(tenant: &Tenant) -> Result<PageKey, Fault> {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::http::graph::odata::options::{Of, Query};
+    use crate::http::graph::odata::options::{Of, Query, pairs_of};
     use crate::http::graph::odata::render::Room;
     use crate::http::graph::odata::tests::{THING, Thing};
     use crate::http::graph::page::{Page, Place, Shape, page};
@@ -211,7 +211,7 @@ mod tests {
     fn ask(key: &PageKey, raw: &str) -> Result<Page, Problem> {
         let rows = (0..5).map(|n| Thing(json!({"id": format!("r{n}")})));
         let query = Query::parse(raw, &THING, Of::Many)?;
-        let place = Place::of(key, PrincipalId::from_u128(1), URL, raw)?;
+        let place = Place::of(key, PrincipalId::from_u128(1), URL, &pairs_of(raw)?);
         let after = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
         page(rows, |_| true, &query, &Shape::by_id().sorted(), after.as_deref(), || Ok(&place), &Room::PLAIN)
     }

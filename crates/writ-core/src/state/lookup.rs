@@ -8,6 +8,7 @@ use super::*;
 use crate::directory::Kind;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
+use core::ops::Bound;
 
 /// How many words of a name a search looks at.
 pub const WORDS_MAX: usize = 16;
@@ -63,13 +64,12 @@ impl NameIndex {
         place: Option<(&str, PrincipalId)>,
     ) -> impl Iterator<Item = PrincipalId> + 'a {
         let first = (start.to_owned(), PrincipalId::from_u128(0));
-        let from = place.map(|(name, id)| (name.to_owned(), id)).filter(|from| *from > first);
-        let skipped = from.clone();
-        self.whole
-            .range(from.unwrap_or(first)..)
-            .filter(move |at| Some(*at) != skipped.as_ref())
-            .take_while(move |(name, _)| name.starts_with(start))
-            .map(|(_, id)| *id)
+        let from = match place.map(|(name, id)| (name.to_owned(), id)).filter(|from| *from > first) {
+            Some(from) => Bound::Excluded(from),
+            None => Bound::Included(first),
+        };
+        let there = self.whole.range((from, Bound::Unbounded));
+        there.take_while(move |(name, _)| name.starts_with(start)).map(|(_, id)| *id)
     }
 
     /// Those of whose words one begins so (in lower case), in no order; a name may come more than once.

@@ -113,6 +113,8 @@ pub struct Ask {
 /// Where a caller stands in a list: read and checked once, however many ask.
 #[derive(Default)]
 pub struct Standing {
+    /// The query part, decoded.
+    options: OnceLock<Vec<(String, String)>>,
     /// What tokens are bound to.
     place: OnceLock<Place>,
     /// The keys in the token that came, if one did.
@@ -294,7 +296,7 @@ impl Ask {
             ));
         }
         let searches = |name: &str| name.trim_start_matches('$').eq_ignore_ascii_case("search");
-        if pairs_of(&self.raw)?.iter().any(|(name, _)| searches(name)) {
+        if self.options()?.iter().any(|(name, _)| searches(name)) {
             return Err(Problem::unsupported_query(
                 "Request with $search query parameter only works through MSGraph with a special request header: \
                  'ConsistencyLevel: eventual'",
@@ -313,12 +315,24 @@ impl Ask {
         self.page.of.get().copied()
     }
 
+    /// The query part's names and values.
+    ///
+    /// # Errors
+    /// When it cannot be decoded.
+    pub fn options(&self) -> Result<&[(String, String)], Problem> {
+        if let Some(options) = self.page.options.get() {
+            return Ok(options);
+        }
+        let options = pairs_of(&self.raw)?;
+        Ok(self.page.options.get_or_init(|| options))
+    }
+
     /// What page tokens are bound to here.
     fn place(&self) -> Result<&Place, Problem> {
         if let Some(place) = self.page.place.get() {
             return Ok(place);
         }
-        let place = Place::of(&self.app.pages, self.asker(), &self.url, &self.raw)?;
+        let place = Place::of(&self.app.pages, self.asker(), &self.url, self.options()?);
         Ok(self.page.place.get_or_init(|| place))
     }
 
@@ -348,7 +362,7 @@ impl Ask {
 
     /// What the query part asks for, if the token may have all that is to come along.
     pub fn parsed(&self, entity: &'static Entity, of: Of) -> Result<Query, Problem> {
-        let query = Query::parse(&self.raw, entity, of)?;
+        let query = Query::of(self.options()?, entity, of)?;
         // What a link leads to is somebody else.
         let own = self.own && self.at("link").is_empty();
         self.may_expand(&query, own).map(|()| query)
@@ -455,7 +469,8 @@ impl Ask {
 
     /// One resource as an answer.
     fn written(&self, query: &Query, context: &str, row: &dyn Row, typed: bool) -> Result<Answer, Problem> {
-        let mut out = Vec::new();
+        // As much as most have, so that it does not grow bit by bit: what comes along is larger than what it comes with.
+        let mut out = Vec::with_capacity(if query.expand.is_empty() { 1 << 10 } else { 8 << 10 });
         self.room(|room| Ok(write(row, query, typed, &self.context_url(context), &mut out, room)?))?;
         Ok(Answer::Written(out))
     }

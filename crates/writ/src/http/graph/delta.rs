@@ -87,10 +87,11 @@ fn options(raw: &str) -> Result<(String, Option<String>), Problem> {
 async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
     ask.reads(Query::Directory)?;
     let (kept, token) = options(&ask.raw)?;
-    let query = Options::parse(&kept, feed.entity, Of::Many)?;
+    let kept = pairs_of(&kept)?;
+    let query = Options::of(&kept, feed.entity, Of::Many)?;
     let only = query.filter.as_ref().map(ids_of).transpose()?;
     let (newest, epoch) = (ask.moment.state.seq, ask.moment.state.epoch);
-    let place = Place::of(&ask.app.pages, ask.asker(), &ask.url, &kept)?;
+    let place = Place::of(&ask.app.pages, ask.asker(), &ask.url, &kept);
     let stand = match token.as_deref() {
         None => Stand { seen: At::FIRST, since: newest, epoch },
         Some(latest) if latest.eq_ignore_ascii_case("latest") => {

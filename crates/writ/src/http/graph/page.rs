@@ -6,7 +6,7 @@
 //! the caller, the path and the options it was made for; anything else is refused.
 
 use super::odata::Row;
-use super::odata::options::{By, Query, pairs_of};
+use super::odata::options::{By, Query};
 use super::odata::render::{Full, Room, write};
 use super::odata::value::Key;
 use crate::http::problem::Problem;
@@ -28,6 +28,9 @@ pub const SKIP_MAX: usize = 100_000;
 /// How large the rows of an answer may be with all that is expanded in them, in bytes, before it is refused: nothing is
 /// left out of an expansion unsaid.
 pub const ROWS_BYTES_MAX: usize = 32 << 20;
+
+/// How much memory is set aside for a page's rows, in bytes, before it is known how long they are.
+const RESERVED_MAX: usize = 256 << 10;
 
 impl From<Full> for Problem {
     fn from(full: Full) -> Problem {
@@ -75,13 +78,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where this caller stands at this absolute URL, with the query part as it came.
-    ///
-    /// # Errors
-    /// When the query part cannot be decoded.
-    pub fn of(key: &PageKey, caller: PrincipalId, url: &str, raw: &str) -> Result<Self, Problem> {
-        let mut options = pairs_of(raw)?;
-        options.retain(|(name, _)| !["skiptoken", "skip"].iter().any(|own| bare(name).eq_ignore_ascii_case(own)));
+    /// Where this caller stands at this absolute URL, with these names and values in its query part.
+    pub fn of(key: &PageKey, caller: PrincipalId, url: &str, options: &[(String, String)]) -> Self {
+        let own = |name: &str| ["skiptoken", "skip"].iter().any(|own| bare(name).eq_ignore_ascii_case(own));
+        let options: Vec<(String, String)> = options.iter().filter(|(name, _)| !own(name)).cloned().collect();
         let mut begun = hmac::Context::with_key(&key.0);
         part(&mut begun, caller.0.as_bytes());
         // The host may be written differently from one request to the next; the path may not.
@@ -90,7 +90,7 @@ impl Place {
             part(&mut begun, bare(name).to_ascii_lowercase().as_bytes());
             part(&mut begun, value.as_bytes());
         }
-        Ok(Self { url: url.to_owned(), options, begun })
+        Self { url: url.to_owned(), options, begun }
     }
 
     fn tag(&self, payload: &[u8]) -> [u8; TAG] {
@@ -263,63 +263,108 @@ pub fn page<'p, R: Row>(
     let after: Option<Vec<Key>> =
         after.map(|at| keys.iter().zip(at).map(|(by, json)| Key::read(&by.kind, json)).collect());
     let size = query.top.unwrap_or(shape.usual).max(1) as usize;
-    let (sorted, stops) = (shape.as_wanted(query), shape.seekable(query));
     let skip = if after.is_some() { 0 } else { query.skip as usize };
-    // What comes in order is left out as it comes; otherwise it is known only in the end what comes first.
-    let (mut passed, skip) = if sorted { (skip, 0) } else { (0, skip) };
-    if skip > SKIP_MAX {
+    let rows = rows.filter(|row| query.lets(row) && shown(row));
+    let follows = |row: &R| after.as_ref().is_none_or(|after| placed(row, after, &keys) == Ordering::Greater);
+    let picked = if shape.as_wanted(query) {
+        in_order(rows, follows, skip, size, shape.seekable(query))
+    } else if skip <= SKIP_MAX {
+        sorted(rows, follows, skip, size, &keys)
+    } else {
         return Err(Problem::unsupported_query(format!(
             "$skip may leave out at most {SKIP_MAX} rows of a list in this order. Follow @odata.nextLink instead."
         )));
-    }
-    let wanted = size.saturating_add(skip).saturating_add(1);
-
-    let mut count = 0;
-    let mut kept: BinaryHeap<Kept<'_, R>> = BinaryHeap::new();
-    for row in rows {
-        if !query.lets(&row) || !shown(&row) {
-            continue;
+    };
+    let next = match picked.rows.last() {
+        Some(last) if picked.more => {
+            let at: Vec<Json> = keys_of(last, &keys).iter().map(Key::to_json).collect();
+            Some(place()?.link("$skiptoken", &at))
         }
-        count += 1;
-        if kept.len() >= wanted && sorted {
-            // Counting goes on; the page is full.
-            continue;
-        }
-        if after.as_ref().is_some_and(|after| placed(&row, after, &keys) != Ordering::Greater) {
-            continue;
-        }
-        if passed > 0 {
-            passed -= 1;
-            continue;
-        }
-        if kept.len() < wanted {
-            kept.push(Kept { at: keys_of(&row, &keys), row, keys: &keys });
-            if stops && kept.len() == wanted {
-                break;
-            }
-        } else if let Some(mut last) = kept.peek_mut()
-            && placed(&row, &last.at, &keys) == Ordering::Less
-        {
-            *last = Kept { at: keys_of(&row, &keys), row, keys: &keys };
-        }
-    }
-    let mut kept = kept.into_sorted_vec();
-    let more = kept.len() > skip.saturating_add(size);
-    kept.truncate(skip.saturating_add(size));
-    let shown = kept.get(skip..).unwrap_or_default();
-    let next = match shown.last() {
-        Some(last) if more => Some(place()?.link("$skiptoken", &last.at.iter().map(Key::to_json).collect::<Vec<_>>())),
         _ => None,
     };
     let mut out = Vec::new();
-    for (n, kept) in shown.iter().enumerate() {
+    for (n, row) in picked.rows.iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
-        write(&kept.row, query, shape.typed, "", &mut out, room)?;
+        write(row, query, shape.typed, "", &mut out, room)?;
+        if n == 0 {
+            // The others are about as long.
+            out.reserve((out.len() + 16).saturating_mul(picked.rows.len()).min(RESERVED_MAX));
+        }
     }
-    let count = shape.known(query).unwrap_or(count);
+    let count = shape.known(query).unwrap_or(picked.count);
     Ok(Page { rows: out, count: query.count.then_some(count as u64), next })
+}
+
+/// The rows of a page, and what was noticed of the others.
+struct Picked<R> {
+    rows: Vec<R>,
+    /// Whether there are more behind them.
+    more: bool,
+    /// How many were seen in all.
+    count: usize,
+}
+
+/// Picks a page of rows that come in its order. If it `stops`, nobody counts the rows behind it.
+fn in_order<R>(
+    rows: impl Iterator<Item = R>,
+    follows: impl Fn(&R) -> bool,
+    mut skip: usize,
+    size: usize,
+    stops: bool,
+) -> Picked<R> {
+    let (mut picked, mut begun, mut count) = (Vec::new(), false, 0);
+    for row in rows {
+        count += 1;
+        if picked.len() > size {
+            continue;
+        }
+        // Where one row follows the page before, all that come after it do.
+        begun = begun || follows(&row);
+        if !begun {
+            continue;
+        }
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
+        picked.push(row);
+        if stops && picked.len() > size {
+            break;
+        }
+    }
+    let more = picked.len() > size;
+    picked.truncate(size);
+    Picked { rows: picked, more, count }
+}
+
+/// Picks a page of rows that come in any order.
+fn sorted<R: Row>(
+    rows: impl Iterator<Item = R>,
+    follows: impl Fn(&R) -> bool,
+    skip: usize,
+    size: usize,
+    keys: &[By],
+) -> Picked<R> {
+    let end = size.saturating_add(skip);
+    let (mut kept, mut count): (BinaryHeap<Kept<'_, R>>, usize) = (BinaryHeap::new(), 0);
+    for row in rows {
+        count += 1;
+        if !follows(&row) {
+            continue;
+        }
+        if kept.len() <= end {
+            kept.push(Kept { at: keys_of(&row, keys), row, keys });
+        } else if let Some(mut last) = kept.peek_mut()
+            && placed(&row, &last.at, keys) == Ordering::Less
+        {
+            *last = Kept { at: keys_of(&row, keys), row, keys };
+        }
+    }
+    let more = kept.len() > end;
+    let rows = kept.into_sorted_vec().into_iter().take(end).skip(skip).map(|kept| kept.row).collect();
+    Picked { rows, more, count }
 }
 
 /// The keys by which rows are sorted and pages resumed, which tell all rows apart: after those that the query names comes

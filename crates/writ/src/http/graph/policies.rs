@@ -151,7 +151,7 @@ fn no_provider() -> Problem {
 
 /// The provider that a list's filter names: `scopeId` and `scopeType` are mandatory, and say which policies exist.
 fn provider(ask: &Ask, entity: &'static Entity) -> Result<Option<&'static str>, Problem> {
-    let query = Options::parse(&ask.raw, entity, Of::Many)?;
+    let query = Options::of(ask.options()?, entity, Of::Many)?;
     let filter = query.filter.as_ref();
     let scope = filter.and_then(|f| pinned(f, "scopeId")).ok_or_else(no_provider)?;
     let kind = filter.and_then(|f| pinned(f, "scopeType")).ok_or_else(no_provider)?;

@@ -145,31 +145,37 @@ impl<'a> RuleRow<'a> {
     }
 
     /// The approval setting as its JSON.
-    fn setting(&self) -> String {
+    fn setting(&self) -> Vec<u8> {
         let approval = &self.rules.activation.approval;
+        let mut out = Vec::with_capacity(512);
+        let mut say = |name: &str, value: &Value<'_>| {
+            out.extend_from_slice(name.as_bytes());
+            value.write(&mut out);
+        };
         let mode = if approval.stages.len() > 1 { "Serial" } else { "SingleStage" };
-        let mut out = format!(r#"{{"approvalMode":"{mode}","approvalStages":["#);
+        say(r#"{"approvalMode":"#, &mode.into());
+        say(r#","approvalStages":["#, &Value::always(""));
         for (n, stage) in approval.stages.iter().enumerate() {
-            if n > 0 {
-                out.push(',');
-            }
-            out.push_str(&format!(
-                r#"{{"approvalStageTimeOutInDays":{},"escalationApprovers":[],"escalationTimeInMinutes":{},"isApproverJustificationRequired":{},"isEscalationEnabled":{},"primaryApprovers":{}}}"#,
-                stage.timeout_days,
-                stage.escalation_minutes,
-                stage.reason,
-                stage.escalation,
-                self.approvers(stage),
-            ));
+            say(if n > 0 { "," } else { "" }, &Value::always(""));
+            say(r#"{"approvalStageTimeOutInDays":"#, &Value::Int(stage.timeout_days.into()));
+            say(
+                r#","escalationApprovers":[],"escalationTimeInMinutes":"#,
+                &Value::Int(stage.escalation_minutes.into()),
+            );
+            say(r#","isApproverJustificationRequired":"#, &stage.reason.into());
+            say(r#","isEscalationEnabled":"#, &stage.escalation.into());
+            // Names are anybody's text, so they are written as JSON by what knows how.
+            say(r#","primaryApprovers":"#, &self.approvers(stage).into());
+            say("}", &Value::always(""));
         }
-        out.push_str(&format!(
-            r#"],"isApprovalRequired":{},"isApprovalRequiredForExtension":{},"isRequestorJustificationRequired":{}}}"#,
-            approval.required, approval.required_for_extension, approval.asker_reason,
-        ));
+        say(r#"],"isApprovalRequired":"#, &approval.required.into());
+        say(r#","isApprovalRequiredForExtension":"#, &approval.required_for_extension.into());
+        say(r#","isRequestorJustificationRequired":"#, &approval.asker_reason.into());
+        say("}", &Value::always(""));
         out
     }
 
-    /// Whom a stage names. Names are anybody's text, so they are written as JSON by what knows how.
+    /// Whom a stage names.
     fn approvers(&self, stage: &Stage) -> Json {
         stage.approvers.iter().map(|approver| self.approver(*approver)).collect()
     }
@@ -212,7 +218,7 @@ impl Row for RuleRow<'_> {
             "isExpirationRequired" => self.side().is_none_or(|s| s.expiration_required).into(),
             "maximumDuration" => self.side().map_or(a.span_max, |s| s.span_max).into(),
             "enabledRules" => Value::always(self.enabled_rules()),
-            "setting" => Value::written(self.setting().into_bytes()),
+            "setting" => Value::written(self.setting()),
             "isEnabled" => a.context.enabled.into(),
             "claimValue" => a.context.claim.as_deref().into(),
             "notificationType" => "Email".into(),

@@ -45,7 +45,7 @@ impl<R: Row, P: Ord + Copy> Records<R, P> {
     /// # Errors
     /// When it cannot be read, or wants another order than that of time.
     pub fn asked(&self, ask: &Ask) -> Result<Asked, Problem> {
-        let mut query = Query::parse(&ask.raw, self.entity, Of::Many)?;
+        let mut query = Query::of(ask.options()?, self.entity, Of::Many)?;
         let other = query.order.iter().position(|by| by.property != self.when).or((query.order.len() > 1).then_some(1));
         if let Some(By { property, .. }) = other.and_then(|at| query.order.get(at)) {
             return Err(unsorted(self.entity, property));

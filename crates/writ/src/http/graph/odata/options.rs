@@ -102,23 +102,19 @@ impl Query {
 
     /// Reads the query part of a URL.
     pub fn parse(raw: &str, entity: &'static Entity, of: Of) -> Result<Self, Problem> {
-        let mut pairs = Vec::new();
-        for (name, value) in pairs_of(raw)? {
-            pairs.push((name, value));
-        }
+        Self::of(&pairs_of(raw)?, entity, of)
+    }
+
+    /// Reads the names and values in one.
+    pub fn of(pairs: &[(String, String)], entity: &'static Entity, of: Of) -> Result<Self, Problem> {
         Self::from_pairs(pairs, entity, of, 0)
     }
 
-    fn from_pairs(
-        pairs: Vec<(String, String)>,
-        entity: &'static Entity,
-        of: Of,
-        depth: usize,
-    ) -> Result<Self, Problem> {
+    fn from_pairs(pairs: &[(String, String)], entity: &'static Entity, of: Of, depth: usize) -> Result<Self, Problem> {
         let mut query = Query::plain(entity);
         let mut seen: Vec<String> = Vec::new();
         for (name, value) in pairs {
-            let option = name.strip_prefix('$').unwrap_or(&name).to_ascii_lowercase();
+            let option = name.strip_prefix('$').unwrap_or(name).to_ascii_lowercase();
             if seen.contains(&option) {
                 return Err(Problem::bad_request(format!("Query option '${option}' was given more than once.")));
             }
@@ -131,26 +127,26 @@ impl Query {
                 // What is left of a condition that a page had none for. Graph takes it for none.
                 "filter" if value.trim().is_empty() => {}
                 "filter" => {
-                    let filter = Filter::parse(&value, entity)?;
+                    let filter = Filter::parse(value, entity)?;
                     query.filter = Some(match query.filter.take() {
                         Some(found) => Filter::And(vec![found, filter]),
                         None => filter,
                     });
                 }
                 "search" => {
-                    let found = super::search::parse(&value, entity)?;
+                    let found = super::search::parse(value, entity)?;
                     query.filter = Some(match query.filter.take() {
                         Some(filter) => Filter::And(vec![filter, found]),
                         None => found,
                     });
                 }
-                "select" => (query.select, query.empty) = select(&value, entity)?,
-                "expand" => query.expand = expand(&value, entity, depth)?,
-                "orderby" => query.order = order(&value, entity)?,
-                "top" => query.top = Some(page_size(&value, entity)?),
+                "select" => (query.select, query.empty) = select(value, entity)?,
+                "expand" => query.expand = expand(value, entity, depth)?,
+                "orderby" => query.order = order(value, entity)?,
+                "top" => query.top = Some(page_size(value, entity)?),
                 "skip" => {
                     query.skip = value.trim().parse().map_err(|_| {
-                        Problem::bad_request(format!("Invalid value for $skip: '{}'. It counts rows.", shown(&value)))
+                        Problem::bad_request(format!("Invalid value for $skip: '{}'. It counts rows.", shown(value)))
                     })?;
                 }
                 "count" => {
@@ -161,12 +157,12 @@ impl Query {
                         _ => {
                             return Err(Problem::bad_request(format!(
                                 "Invalid value for $count: '{}'. It is true or false.",
-                                shown(&value)
+                                shown(value)
                             )));
                         }
                     };
                 }
-                "skiptoken" if depth == 0 => query.skiptoken = Some(value),
+                "skiptoken" if depth == 0 => query.skiptoken = Some(value.clone()),
                 // What PowerShell leaves of a `$filter` in double quotes. It cannot be a misspelt option, and Graph ignores it.
                 "" => continue,
                 "format" if value.to_ascii_lowercase().contains("json") => {}
@@ -175,7 +171,7 @@ impl Query {
                     let told = format!(
                         "Unrecognized query argument specified: '{}'. Supported: $filter, $select, $expand, $orderby, $top, \
                          $skip, $count, $search.",
-                        shown(&name)
+                        shown(name)
                     );
                     return Err(Problem::new(http::StatusCode::BAD_REQUEST, "Request_BadRequest", told));
                 }
@@ -236,6 +232,9 @@ pub fn pairs_of(raw: &str) -> Result<Vec<(String, String)>, Problem> {
 }
 
 fn decoded(text: &str) -> Result<String, Problem> {
+    if !text.bytes().any(|c| matches!(c, b'+' | b'%')) {
+        return Ok(text.to_owned());
+    }
     let spaced = text.replace('+', " ");
     match percent_decode_str(&spaced).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
@@ -386,7 +385,7 @@ fn expand(value: &str, entity: &'static Entity, depth: usize) -> Result<Vec<Expa
                     }
                     pairs.push((name.trim().to_owned(), value.to_owned()));
                 }
-                Query::from_pairs(pairs, link.to, if link.many { Of::Many } else { Of::One }, depth + 1)?
+                Query::from_pairs(&pairs, link.to, if link.many { Of::Many } else { Of::One }, depth + 1)?
             }
         };
         add(link, query)?;

@@ -135,7 +135,7 @@ impl Value<'_> {
             Value::Time(t) => told(format_args!("\"{t}\""), out),
             Value::Span(s) => told(format_args!("\"{s}\""), out),
             Value::Int(n) => told(format_args!("{n}"), out),
-            Value::Json(json) => told(format_args!("{json}"), out),
+            Value::Json(json) => write_json(json, out),
             Value::Raw(bytes) => out.extend_from_slice(bytes),
         }
     }
@@ -149,13 +149,35 @@ fn told(what: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
 
 /// Writes a text as JSON.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
-    if text.bytes().all(|c| c >= 0x20 && c != b'"' && c != b'\\') {
+    if plain(text.as_bytes()) {
+        out.reserve(text.len() + 2);
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
     } else {
-        told(format_args!("{}", Json::from(text)), out);
+        write_json(&Json::from(text), out);
     }
+}
+
+/// Writes JSON.
+fn write_json(json: &Json, out: &mut Vec<u8>) {
+    // Writing to memory does not fail, and every key is a text.
+    let _ = serde_json::to_writer(out, json);
+}
+
+/// Whether a text has nothing in it that JSON escapes. Eight bytes are looked at as one number: most of what is answered
+/// is text.
+fn plain(text: &[u8]) -> bool {
+    const EACH: u64 = u64::MAX / 255;
+    // Whether one of the bytes is less than this; exact for limits up to 128.
+    let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & (EACH * 128) != 0;
+    let odd = |word: u64| {
+        below(word, 0x20) | below(word ^ (EACH * u64::from(b'"')), 1) | below(word ^ (EACH * u64::from(b'\\')), 1)
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    !words.iter().any(|word| odd(u64::from_ne_bytes(*word))) && !odd(u64::from_ne_bytes(last))
 }
 
 /// Which comes first: this text, or one that is in lower case already, case aside.
@@ -286,6 +308,23 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn what_json_escapes_is_found_at_every_place() {
+        for byte in 0..=255u8 {
+            let escaped = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for length in 1..20 {
+                for at in 0..length {
+                    // What stands beside it must not hide it: neither the smallest byte that is plain nor the largest.
+                    for beside in [b' ', 0x7f, 0xff] {
+                        let mut text = vec![beside; length];
+                        text[at] = byte;
+                        assert_eq!(plain(&text), !escaped, "{byte} at {at} of {length} beside {beside}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn values_are_written_as_their_json() {
         let id = Uuid::from_u128(7);
         for value in [
@@ -309,6 +348,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_is_written_as_its_json(before in "[ -~]{0,20}", odd in any::<char>(), after in ".{0,20}") {
+            for text in [before.clone(), format!("{before}{odd}"), format!("{before}{odd}{after}")] {
+                let mut out = Vec::new();
+                write_text(&text, &mut out);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), Json::from(text).to_string());
+            }
+        }
+
         #[test]
         fn case_aside_is_the_order_of_lower_case(a in ".{0,6}", b in ".{0,6}") {
             let b = b.to_lowercase();

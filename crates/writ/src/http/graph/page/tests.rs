@@ -1,7 +1,7 @@
 //! Walking through pages while rows come and go.
 
 use super::*;
-use crate::http::graph::odata::options::Of;
+use crate::http::graph::odata::options::{Of, pairs_of};
 use crate::http::graph::odata::tests::{THING, Thing};
 use proptest::prelude::*;
 use serde_json::json;
@@ -23,7 +23,7 @@ fn rows(of: &BTreeMap<String, i64>) -> Vec<Thing> {
 
 fn ask(of: &BTreeMap<String, i64>, raw: &str, shape: &Shape, who: u128, url: &str) -> Result<Page, Problem> {
     let query = Query::parse(raw, &THING, Of::Many)?;
-    let place = Place::of(&key(), caller(who), url, raw)?;
+    let place = Place::of(&key(), caller(who), url, &pairs_of(raw)?);
     let at = query.skiptoken.as_deref().map(|token| place.resumed(token)).transpose()?;
     let after = at.as_deref().map(|at| fitting(at, &query, shape)).transpose()?;
     page(rows(of).into_iter(), |_| true, &query, shape, after, || Ok(&place), &Room::PLAIN)
