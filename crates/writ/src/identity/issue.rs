@@ -89,7 +89,11 @@ impl Identity {
             }
             None => None,
         };
-        let written = wish.said.iter().map(String::as_str).filter(|said| !scopes.contains(said));
+        let given = |said: &&str| {
+            let name = said.rsplit('/').next().unwrap_or(said);
+            !scopes.contains(said) && !wish.unknown.iter().any(|unknown| unknown == name)
+        };
+        let written = wish.said.iter().map(String::as_str).filter(given);
         let scope = scopes.iter().copied().chain(written).collect::<Vec<_>>().join(" ");
         let seconds = u32::try_from(ends.seconds() - now.seconds()).unwrap_or(0);
         Ok(Issued { access: Zeroizing::new(access), seconds, refresh, id, scope, principal: session.principal })

@@ -24,6 +24,14 @@ pub const ALL: &[&str] = &[
     "Organization.Read.All",
     "Organization.ReadWrite.All",
     "PrivilegedAccess.ReadWrite.AzureAD",
+    "PrivilegedAccess.Read.AzureADGroup",
+    "PrivilegedAccess.ReadWrite.AzureADGroup",
+    "PrivilegedAssignmentSchedule.Read.AzureADGroup",
+    "PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup",
+    "PrivilegedAssignmentSchedule.Remove.AzureADGroup",
+    "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+    "PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup",
+    "PrivilegedEligibilitySchedule.Remove.AzureADGroup",
     "RoleAssignmentSchedule.Read.Directory",
     "RoleAssignmentSchedule.ReadWrite.Directory",
     "RoleAssignmentSchedule.Remove.Directory",
@@ -33,7 +41,9 @@ pub const ALL: &[&str] = &[
     "RoleManagement.Read.All",
     "RoleManagement.Read.Directory",
     "RoleManagement.ReadWrite.Directory",
+    "RoleManagementPolicy.Read.AzureADGroup",
     "RoleManagementPolicy.Read.Directory",
+    "RoleManagementPolicy.ReadWrite.AzureADGroup",
     "RoleManagementPolicy.ReadWrite.Directory",
     "User.DeleteRestore.All",
     "User.EnableDisableAccount.All",
@@ -64,6 +74,8 @@ pub struct Wish {
     pub said: Vec<String>,
     /// The program, by its application (client) id, if it has one.
     pub client: Option<Uuid>,
+    /// Scopes that were asked for and that nothing here is behind.
+    pub unknown: Vec<String>,
     /// What the program wants to find in its id token again.
     pub nonce: Option<String>,
 }
@@ -87,6 +99,14 @@ pub struct NotAScope;
 /// Reads the `scope` parameter of a token request: blanks between scopes, each with or without its API's address in
 /// front; `.default` stands for all. `https://host//.default` is how one client writes it.
 pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
+    let wish = any_wish(scope)?;
+    if wish.unknown.is_empty() { Ok(wish) } else { Err(NotAScope) }
+}
+
+/// The same, of a program that was made for Graph and asks for permissions over things that are not here, too. It gets
+/// those that are, and is told which (RFC 6749, section 3.3); never more for having named others.
+pub fn any_wish(scope: &str) -> Result<Wish, NotAScope> {
+    let mut unknown = Vec::new();
     let (mut audience, mut scopes, mut all) = (None::<String>, Vec::new(), true);
     for part in scope.split_whitespace() {
         let (api, name) = match part.rsplit_once('/') {
@@ -102,7 +122,11 @@ pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
         if name == ".default" {
             continue;
         }
-        let known = ALL.iter().find(|known| known.eq_ignore_ascii_case(name)).ok_or(NotAScope)?;
+        let Some(known) = ALL.iter().find(|known| known.eq_ignore_ascii_case(name)) else {
+            all = false;
+            unknown.push(name.to_owned());
+            continue;
+        };
         // Those of OpenID Connect name no permission, so on their own they do not narrow anything.
         all &= OF_A_SIGN_IN.contains(known);
         if !scopes.contains(&(*known).to_owned()) {
@@ -113,7 +137,7 @@ pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
         scopes = ALL.iter().map(|s| (*s).to_owned()).collect();
     }
     let said = scope.split_whitespace().map(str::to_owned).collect();
-    Ok(Wish { audience, scopes, said, ..Wish::default() })
+    Ok(Wish { audience, scopes, said, unknown, ..Wish::default() })
 }
 
 #[cfg(test)]
@@ -136,6 +160,16 @@ mod tests {
             let said = scope.split_whitespace().map(str::to_owned).collect();
             assert_eq!(wish(scope), Ok(Wish { audience, scopes, said, ..Wish::default() }), "{scope}");
         }
+    }
+
+    #[test]
+    fn what_is_not_here_is_left_out_and_gives_nothing_else() {
+        let left = |scope: &str| any_wish(scope).map(|wish| (wish.scopes.join(" "), wish.unknown.join(" ")));
+        let pair = |scopes: &str, unknown: &str| Ok((scopes.to_owned(), unknown.to_owned()));
+        assert_eq!(left("User.Read Mail.Read openid"), pair("User.Read openid", "Mail.Read"));
+        assert_eq!(left("https://graph.microsoft.com/Mail.Read"), pair("", "Mail.Read"));
+        assert_eq!(left("Mail.Read openid profile"), pair("openid profile", "Mail.Read"), "not all of them");
+        assert_eq!(left("https://a.example/User.Read https://b.example/Mail.Read"), Err(NotAScope), "two APIs");
     }
 
     #[test]

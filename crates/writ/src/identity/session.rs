@@ -189,8 +189,38 @@ impl Sessions {
         Self(vault)
     }
 
+    /// Begins a program's session for somebody who is signed in on a page: with what they proved there, when they proved
+    /// it, and until that session ends.
+    pub async fn open_from(&self, page: &Session, opening: Opening, now: Time) -> Result<Session, VaultError> {
+        let (session, _) = Self::fresh(opening, now)?;
+        let session = Session {
+            principal: page.principal,
+            signed_in: page.signed_in,
+            mfa: page.mfa,
+            ends: page.ends,
+            methods: page.methods.clone(),
+            credentials: page.credentials.clone(),
+            ..session
+        };
+        self.make_room(session.principal).await?;
+        self.write(&session, Expected::Absent).await?;
+        Ok(session)
+    }
+
     /// Begins a session. The cookie is `None` for a door that uses none.
     pub async fn open(&self, opening: Opening, now: Time) -> Result<(Session, Option<Cookie>), VaultError> {
+        let (session, secret) = Self::fresh(opening, now)?;
+        self.make_room(session.principal).await?;
+        self.write(&session, Expected::Absent).await?;
+        let cookie = (session.door == Door::Page).then(|| {
+            let (who, which) = (session.principal.0, session.id.0);
+            let parts = Zeroizing::new([who.as_bytes(), which.as_bytes(), &secret[..]].concat());
+            Cookie(Zeroizing::new(B64.encode(&*parts)))
+        });
+        Ok((session, cookie))
+    }
+
+    fn fresh(opening: Opening, now: Time) -> Result<(Session, Zeroizing<[u8; 32]>), VaultError> {
         let fault = |_: NoRandomness| VaultError::Fault("the system gave no randomness".into());
         let id = SessionId(random::id().map_err(fault)?);
         let secret = random::bytes::<32>().map_err(fault)?;
@@ -212,14 +242,7 @@ impl Sessions {
             app: opening.app,
             cookie: hex::encode(Sha256::digest(*secret)),
         };
-        self.make_room(session.principal).await?;
-        self.write(&session, Expected::Absent).await?;
-        let cookie = (session.door == Door::Page).then(|| {
-            let (who, which) = (session.principal.0, session.id.0);
-            let parts = Zeroizing::new([who.as_bytes(), which.as_bytes(), &secret[..]].concat());
-            Cookie(Zeroizing::new(B64.encode(&*parts)))
-        });
-        Ok((session, cookie))
+        Ok((session, secret))
     }
 
     /// The session, if it is there and not over.

@@ -42,7 +42,7 @@ pub enum For {
 pub struct SignedIn {
     /// Their session.
     pub session: Session,
-    /// What their browser keeps; for [`For::Page`].
+    /// What their browser keeps; for [`For::Page`], and where a program sent the browser here.
     pub cookie: Option<Cookie>,
     /// What their program gets; for [`For::Tokens`].
     pub tokens: Option<Issued>,
@@ -231,6 +231,8 @@ impl Identity {
         let second = proved.iter().any(|(method, _)| matches!(method, Method::Totp | Method::EmergencySecret));
         let contexts = if second { wish.contexts } else { Vec::new() };
         let wish = Wish { contexts, ..wish };
+        // The browser that a program sent here is signed in as well, so that the next program need not ask for a code.
+        let browser = matches!(collect, Some(Collect::WithCode { .. })).then(|| proved.clone());
         let opening = Opening {
             principal: who,
             door,
@@ -241,7 +243,9 @@ impl Identity {
             agent: origin.agent.clone(),
             app: wish.client,
         };
-        let (session, cookie) = self.0.sessions.open(opening, self.now()).await?;
+        let page = |proved| Opening { door: Door::Page, proved, scopes: Vec::new(), app: None, ..opening.clone() };
+        let page = browser.map(page);
+        let (session, mut cookie) = self.0.sessions.open(opening, self.now()).await?;
         let noted = self.note_own(who, Some(session.id), session.app, SignIn::Succeeded, &methods, origin).await;
         if let Err(denied) = noted {
             self.0.sessions.end(who, session.id).await?;
@@ -254,15 +258,55 @@ impl Identity {
                 let refresh = self.0.sessions.first_refresh(&session).await?;
                 tokens = Some(self.issue(&session, refresh, &wish)?);
             }
-            (Door::Token, Some(collect)) => match self.hand_over(&session, wish, collect) {
-                Ok(made) => code = made,
-                Err(denied) => {
-                    self.0.sessions.end(who, session.id).await?;
-                    return Err(denied);
+            (Door::Token, Some(collect)) => {
+                code = self.handed_over(&session, wish, collect).await?;
+                if let Some(page) = page {
+                    cookie = self.0.sessions.open(page, self.now()).await?.1;
                 }
-            },
+            }
         }
         Ok(SignedIn { session, cookie, tokens, code })
+    }
+
+    /// Lets somebody who is signed in with a browser go on to a program, without proving anything again: what they proved
+    /// is as old for the program as it is for the browser, and ends when that does. An authentication context, which
+    /// wants a proof of this moment, is not among what they can have so.
+    pub async fn for_program(
+        &self,
+        page: &Session,
+        wish: Wish,
+        collect: Collect,
+        origin: &Origin,
+    ) -> Result<Option<Code>, Denied> {
+        self.accepts(wish.audience.as_deref())?;
+        self.alive(page)?;
+        let wish = Wish { contexts: Vec::new(), ..wish };
+        let opening = Opening {
+            principal: page.principal,
+            door: Door::Token,
+            proved: Vec::new(),
+            scopes: wish.scopes.clone(),
+            audience: wish.audience.clone().unwrap_or_else(|| super::GRAPH.to_owned()),
+            address: origin.address.map(|ip| ip.to_canonical().to_string()),
+            agent: origin.agent.clone(),
+            app: wish.client,
+        };
+        let session = self.0.sessions.open_from(page, opening, self.now()).await?;
+        let Session { id, principal, app, .. } = session;
+        if let Err(denied) = self.note_own(principal, Some(id), app, SignIn::Succeeded, &[], origin).await {
+            self.0.sessions.end(principal, id).await?;
+            return Err(denied);
+        }
+        self.handed_over(&session, wish, collect).await
+    }
+
+    /// Hands a session over, or ends it.
+    async fn handed_over(&self, session: &Session, wish: Wish, collect: Collect) -> Result<Option<Code>, Denied> {
+        let handed = self.hand_over(session, wish, collect);
+        if handed.is_err() {
+            self.0.sessions.end(session.principal, session.id).await?;
+        }
+        handed
     }
 
     fn check_audience(&self, purpose: &For) -> Result<(), Denied> {

@@ -11,14 +11,15 @@ use super::own;
 use crate::http::graph::applications;
 use crate::http::pages::{organisation, shown, shown_denied_under, shown_under};
 use crate::http::router::App;
-use crate::http::session::FromOurPage;
+use crate::http::session::{Elsewhere, FromOurPage, Visitor, cookie_set, secure};
 use crate::identity::handover::Collect;
 use crate::identity::scopes::{OF_A_SIGN_IN, Wish};
-use crate::identity::sign_in::For;
+use crate::identity::sign_in::{For, account};
+use crate::identity::token::Unaccepted;
 use crate::identity::{Denied, Identity};
 use askama::Template;
 use axum::extract::{self, Path, RawQuery, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION};
+use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, SET_COOKIE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -61,6 +62,8 @@ struct Asked {
     challenge: [u8; 32],
     wish: Wish,
     hint: String,
+    /// Whoever signs in has to prove who they are now.
+    afresh: bool,
 }
 
 /// Why a request cannot be shown: nobody can be told but the person, or the program can.
@@ -128,10 +131,13 @@ fn wanted(identity: &Identity, form: &Form, client: Uuid) -> Result<Asked, Wrong
         return Err(Wrong::new("login_required", told));
     }
     let nonce = form.get("nonce").map(str::to_owned);
-    let wish = Wish { client: Some(client), nonce, ..form.wish()? };
+    let wish = Wish { client: Some(client), nonce, ..form.any_wish()? };
     identity.accepts(wish.audience.as_deref())?;
     let hint = form.get("login_hint").filter(|hint| hint.len() <= 320).unwrap_or_default().to_owned();
-    Ok(Asked { client, challenge, wish, hint })
+    let afresh = !wish.contexts.is_empty()
+        || form.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|prompt| prompt == "login"))
+        || form.get("max_age").is_some();
+    Ok(Asked { client, challenge, wish, hint, afresh })
 }
 
 /// The origin of a loopback address (RFC 8252, section 7.3), as a policy names it; nothing for any other address.
@@ -161,6 +167,9 @@ struct Page {
     /// What a program is told whose person goes back: as a link, or as a form where answers are posted.
     declined: String,
     declining: Vec<(&'static str, String)>,
+    /// Who is signed in with this browser, and the key of their forms; empty if nobody is, or has to prove it anew.
+    visitor: String,
+    key: String,
     username: String,
     told: String,
 }
@@ -173,6 +182,8 @@ pub(super) struct Program {
     /// Permissions it asks for; none means all.
     pub(super) scopes: Vec<String>,
     pub(super) renews: bool,
+    /// What it asks for that is not here.
+    pub(super) unknown: Vec<String>,
 }
 
 impl Program {
@@ -184,6 +195,7 @@ impl Program {
             app: client,
             scopes: if wish.all() { Vec::new() } else { wish.scopes.iter().filter(named).cloned().collect() },
             renews: wish.says("offline_access"),
+            unknown: wish.unknown.clone(),
         }
     }
 }
@@ -209,11 +221,13 @@ pub(super) async fn ask(
     State(identity): State<Identity>,
     Path(tenant): Path<String>,
     RawQuery(query): RawQuery,
+    visitor: Result<Visitor, Elsewhere>,
 ) -> Response {
     let query = query.unwrap_or_default();
     match fit(&app, &identity, &tenant, &query) {
         Ok((asked, back)) => {
-            let page = page(&app, &identity, &query, &asked, &back);
+            let visitor = visitor.ok().filter(|visitor| asked.takes(visitor, &identity));
+            let page = page(&app, &identity, &query, &asked, &back).with(visitor.as_ref(), &identity);
             shown_under(policy(&back), StatusCode::OK, &Page { username: asked.hint, ..page })
         }
         Err(response) => *response,
@@ -231,6 +245,9 @@ pub(super) struct Typed {
     code: String,
     #[serde(default)]
     secret: String,
+    /// The key of somebody's forms, who is signed in already and goes on so.
+    #[serde(default)]
+    key: String,
 }
 
 pub(super) async fn sign_in(
@@ -238,6 +255,7 @@ pub(super) async fn sign_in(
     State(identity): State<Identity>,
     Path(tenant): Path<String>,
     uri: Uri,
+    visitor: Result<Visitor, Elsewhere>,
     FromOurPage(origin): FromOurPage,
     extract::Form(typed): extract::Form<Typed>,
 ) -> Response {
@@ -246,9 +264,25 @@ pub(super) async fn sign_in(
         Ok(fit) => fit,
         Err(response) => return *response,
     };
-    let Typed { username, password, code, secret } = typed;
+    let Typed { username, password, code, secret, key } = typed;
     let (password, secret) = (Zeroizing::new(password), Zeroizing::new(secret));
     let collect = Collect::WithCode { redirect: back.redirect.clone(), challenge: asked.challenge };
+    if !key.is_empty() {
+        let visitor = visitor.ok().filter(|visitor| visitor.sent(&key) && asked.takes(visitor, &identity));
+        let code = match visitor {
+            Some(visitor) => identity.for_program(&visitor.session, asked.wish.clone(), collect, &origin).await,
+            None => Err(Denied::Token(Unaccepted::SignedOut)),
+        };
+        return match code {
+            Ok(Some(code)) => back.answer(&app, &identity, vec![("code", code.value().to_owned())]),
+            code => {
+                let denied = code.err().unwrap_or(Denied::Busy);
+                let told = "Nobody is signed in with this browser any more. Sign in below.".to_owned();
+                let page = Page { told, ..page(&app, &identity, query, &asked, &back) };
+                shown_denied_under(policy(&back), &denied, &page)
+            }
+        };
+    }
     let purpose = For::Later(asked.wish.clone(), collect);
     let emergency = is_emergency(query);
     let signed_in = if emergency {
@@ -256,9 +290,16 @@ pub(super) async fn sign_in(
     } else {
         identity.with_password(&username, password, &code, purpose, &origin).await
     };
-    let denied = match signed_in.map(|signed_in| signed_in.code) {
-        Ok(Some(code)) => return back.answer(&app, &identity, vec![("code", code.value().to_owned())]),
-        Ok(None) => Denied::Busy,
+    let denied = match signed_in.map(|signed_in| (signed_in.code, signed_in.cookie)) {
+        Ok((Some(code), cookie)) => {
+            let mut answer = back.answer(&app, &identity, vec![("code", code.value().to_owned())]);
+            let cookie = cookie.map(|cookie| cookie_set(cookie.value(), secure(&app)));
+            if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+                answer.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            return answer;
+        }
+        Ok((None, _)) => Denied::Busy,
         Err(denied) => denied,
     };
     let told = match &denied {
@@ -301,8 +342,28 @@ fn page(app: &App, identity: &Identity, query: &str, asked: &Asked, back: &Back)
         redirect: back.redirect.clone(),
         declined,
         declining,
+        visitor: String::new(),
+        key: String::new(),
         username: String::new(),
         told: String::new(),
+    }
+}
+
+impl Asked {
+    /// Whether somebody who is signed in with the browser may go on as they are.
+    fn takes(&self, visitor: &Visitor, identity: &Identity) -> bool {
+        let who = visitor.session.principal;
+        let another = !self.hint.is_empty() && account(&identity.state(), &self.hint) != Some(who);
+        !self.afresh && !another
+    }
+}
+
+impl Page {
+    fn with(self, visitor: Option<&Visitor>, identity: &Identity) -> Self {
+        let Some(visitor) = visitor else { return self };
+        let state = identity.state();
+        let name = state.principals.get(&visitor.session.principal).map(|p| p.name.shown().to_owned());
+        Self { visitor: name.unwrap_or_default(), key: visitor.form_key.clone(), ..self }
     }
 }
 

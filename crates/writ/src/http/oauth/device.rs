@@ -37,7 +37,7 @@ pub(super) async fn begin(
 ) -> Result<Response, Wrong> {
     own(&identity, &tenant)?;
     let (parts, form) = Form::of(request).await?;
-    let wish = Wish { client: Some(form.client()?), ..form.wish()? };
+    let wish = Wish { client: Some(form.client()?), ..form.any_wish()? };
     let begun = identity.begin_device(wish, app.devices, &origin(&parts))?;
     let page = format!("{}/device", identity.url());
     let message = format!(

@@ -4,7 +4,7 @@
 //! Always: a parameter is there once or not at all, and what was sent is wiped when it has been read.
 
 use crate::identity::Denied;
-use crate::identity::scopes::{Wish, wish};
+use crate::identity::scopes::{NotAScope, Wish, any_wish, wish};
 use crate::identity::{contexts, token::Unaccepted};
 use axum::Json;
 use axum::extract::Request;
@@ -90,9 +90,17 @@ impl Form {
         self.get("client_id").map(|_| self.client()).transpose()
     }
 
-    /// What tokens are wished for.
+    /// What tokens are wished for, in words that this server knows.
     pub(super) fn wish(&self) -> Result<Wish, Wrong> {
-        let wished = wish(self.get("scope").unwrap_or_default());
+        self.wished(wish(self.get("scope").unwrap_or_default()))
+    }
+
+    /// What tokens are wished for by a program that was made for Graph: whatever else it asks for is left out.
+    pub(super) fn any_wish(&self) -> Result<Wish, Wrong> {
+        self.wished(any_wish(self.get("scope").unwrap_or_default()))
+    }
+
+    fn wished(&self, wished: Result<Wish, NotAScope>) -> Result<Wish, Wrong> {
         let all = "Ask for scopes of one API that this server knows; none at all, or /.default, means all of them.";
         let wished = wished.map_err(|_| Wrong::new("invalid_scope", all))?;
         let contexts = contexts::asked(self.get("claims").unwrap_or_default());

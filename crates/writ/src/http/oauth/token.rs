@@ -64,7 +64,8 @@ pub(super) async fn token(
             identity.with_emergency_secret(name, &typed, purpose, &origin).await.map(|signed_in| signed_in.tokens)
         }
         "refresh_token" => {
-            let (token, wish) = (form.secret("refresh_token")?, wish()?);
+            let token = form.secret("refresh_token")?;
+            let wish = Wish { client: form.own_client()?, ..form.any_wish()? };
             // Nobody has proved anything in this moment; the token is not used up by asking.
             if !wish.contexts.is_empty() {
                 let told = "The second factor has to be proved for this: sign in or step up with the same claims.";

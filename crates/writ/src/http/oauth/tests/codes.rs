@@ -1,7 +1,7 @@
 //! The authorization code: from the program's request to its tokens, and everything that must not get there.
 
 use super::*;
-use crate::identity::scopes;
+use crate::identity::{scopes, session};
 use writ_core::ids::Uuid;
 
 const BACK: &str = "http://localhost:43123";
@@ -85,6 +85,12 @@ impl Door {
         self.token(&fields).await
     }
 
+    /// How many programs Ana is signed in to.
+    async fn programs(&self) -> usize {
+        let sessions = self.house.identity.sessions_of(ANA).await.unwrap();
+        sessions.iter().filter(|session| session.door == session::Door::Token).count()
+    }
+
     async fn sessions(&self) -> usize {
         self.house.identity.sessions_of(ANA).await.unwrap().len()
     }
@@ -108,7 +114,6 @@ async fn a_program_gets_tokens_for_whoever_signs_in_on_its_page() {
     let reply = door.authorizes(&phone, &asked).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     assert_eq!((reply.header("cache-control"), reply.header("referrer-policy")), ("no-store", "no-referrer"));
-    assert!(reply.headers.get("set-cookie").is_none());
     let back = came_back(&reply);
     assert_eq!(value(&back, "state"), "s&t=<\"te'>");
     assert_eq!(value(&back, "iss"), door.house.identity.issuer());
@@ -132,8 +137,8 @@ async fn a_program_gets_tokens_for_whoever_signs_in_on_its_page() {
     let next = door.refreshes(&answer["refresh_token"], &[("client_id", TOOLS), ("scope", GRAPH)]).await.json();
     assert_eq!(door.me(&next["access_token"]).await.status, StatusCode::OK);
     assert_eq!(claims(&next["id_token"])["aud"], TOOLS);
-    let session = &door.house.identity.sessions_of(ANA).await.unwrap()[0];
-    assert_eq!(session.app, Uuid::parse_str(TOOLS).ok());
+    let sessions = door.house.identity.sessions_of(ANA).await.unwrap();
+    assert!(sessions.iter().any(|session| session.app == Uuid::parse_str(TOOLS).ok()));
 }
 
 #[tokio::test]
@@ -176,7 +181,7 @@ async fn a_code_is_worth_nothing_to_anybody_else_or_a_second_time() {
             "invalid_grant",
             "used up by the first attempt: {changes:?}"
         );
-        assert_eq!(door.sessions().await, 0, "and what it had begun is over");
+        assert_eq!(door.programs().await, 0, "and what it had begun is over");
     }
     for missing in ["code", "client_id", "redirect_uri", "code_verifier"] {
         assert_eq!(error(&door.fetches("x", &[(missing, "-")]).await), "invalid_request", "{missing}");
@@ -202,24 +207,24 @@ async fn two_who_fetch_with_one_code_at_once_do_not_both_get_tokens() {
     let (one, two) = tokio::join!(door.fetches(&code, &[]), door.fetches(&code, &[]));
     let got = [&one, &two].into_iter().filter(|reply| reply.status.is_success()).count();
     assert!(got <= 1);
-    assert_eq!(door.sessions().await, 0, "and the session is over for whoever got them");
+    assert_eq!(door.programs().await, 0, "and the session is over for whoever got them");
 }
 
 #[tokio::test]
 async fn a_code_lasts_a_minute_and_what_nobody_fetched_is_ended() {
     let (door, phone) = with_ana().await;
     let code = door.code(&phone, &request(&[])).await;
-    assert_eq!(door.sessions().await, 1);
+    assert_eq!(door.programs().await, 1);
     door.clock.advance(Span::from_seconds(60));
     assert_eq!(error(&door.fetches(&code, &[]).await), "invalid_grant");
-    assert_eq!(door.sessions().await, 0);
+    assert_eq!(door.programs().await, 0);
 
     door.code(&phone, &request(&[])).await;
     door.house.identity.tend().await.unwrap();
-    assert_eq!(door.sessions().await, 1);
+    assert_eq!(door.programs().await, 1);
     door.clock.advance(Span::from_seconds(60));
     door.house.identity.tend().await.unwrap();
-    assert_eq!(door.sessions().await, 0, "nobody fetched it");
+    assert_eq!(door.programs().await, 0, "nobody fetched it");
 }
 
 #[tokio::test]
@@ -256,7 +261,7 @@ async fn what_is_wrong_with_a_request_goes_to_the_program_or_to_nobody() {
         (("code_challenge_method", "-"), "invalid_request"),
         (("code_challenge", "c2hvcnQ"), "invalid_request"),
         (("prompt", "none"), "login_required"),
-        (("scope", "Mail.Send"), "invalid_scope"),
+        (("scope", "https://a.example/User.Read https://b.example/User.Read"), "invalid_scope"),
         (("scope", "https://vault.azure.net/.default"), "invalid_target"),
         (("claims", "{"), "invalid_request"),
     ] {
@@ -334,6 +339,70 @@ async fn a_program_gets_what_it_asked_for_and_no_more_later() {
     // A used one ends everything, whoever brings it.
     assert_eq!(error(&door.refreshes(refresh, &[("client_id", STRANGER)]).await), "invalid_grant");
     assert_eq!(door.me(&next["access_token"]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_with_the_browser_goes_on_with_one_press() {
+    let (door, phone) = with_ana().await;
+    let first = door.authorizes(&phone, &request(&[])).await;
+    let cookie = first.cookie();
+    assert!(first.header("set-cookie").ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"));
+    let proved = door.house.now();
+    door.clock.advance(Span::from_hours(2));
+    // Clients ask twice in a row; a one-time code works once.
+    let asked = request(&[("client_id", STRANGER)]);
+    let page = door.get(&asked, &cookie).await;
+    assert!(page.text.contains("Go on as Ana"), "{}", page.text);
+    let reply = door.post(&asked, &cookie, &[("key", &page.field("key"))]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+    assert!(reply.headers.get("set-cookie").is_none());
+    let code = value(&came_back(&reply), "code").to_owned();
+    let answer = door.fetches(&code, &[("client_id", STRANGER)]).await.json();
+    let access = claims(&answer["access_token"]);
+    // The proof is as old as it is, for the program too, and it ends with what it came from.
+    assert_eq!((&access["mfa_time"], &access["auth_time"]), (&json!(proved.seconds()), &json!(proved.seconds())));
+    let sessions = door.house.identity.sessions_of(ANA).await.unwrap();
+    assert!(sessions.iter().all(|session| session.ends == sessions[0].ends));
+
+    // Not by another site's page, not by somebody else's form, not without the cookie, not after signing out.
+    let (key, none) = (page.field("key"), String::new());
+    let foreign = [("cookie", &*cookie), ("sec-fetch-site", "cross-site")];
+    assert_eq!(door.send("POST", &asked, &foreign, form(&[("key", &key)])).await.status, StatusCode::FORBIDDEN);
+    for (cookie, key) in [(&cookie, "another"), (&none, &*key)] {
+        let reply = door.post(&asked, cookie, &[("key", key)]).await;
+        assert!(reply.status == StatusCode::UNAUTHORIZED && reply.headers.get("location").is_none(), "{}", reply.text);
+    }
+    // Not where a proof of this moment is wanted, nor for somebody else: then nobody is offered it, and it does not work.
+    let claim = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+    for change in [("claims", claim), ("prompt", "login"), ("max_age", "0"), ("login_hint", "dana@northwind.example")] {
+        let asked = request(&[change]);
+        assert!(!door.get(&asked, &cookie).await.text.contains("Go on as"), "{change:?}");
+        let reply = door.post(&asked, &cookie, &[("key", &key)]).await;
+        assert!(reply.status == StatusCode::UNAUTHORIZED && reply.headers.get("location").is_none(), "{change:?}");
+    }
+    let account = door.get("/account", &cookie).await;
+    door.post("/signout", &cookie, &[("key", &account.field("key"))]).await;
+    let reply = door.post(&asked, &cookie, &[("key", &key)]).await;
+    assert!(reply.status == StatusCode::UNAUTHORIZED && reply.text.contains("any more"), "{}", reply.text);
+    assert!(!door.get(&asked, &cookie).await.text.contains("Go on as"));
+}
+
+#[tokio::test]
+async fn what_is_not_here_is_left_out_and_named() {
+    let (door, phone) = with_ana().await;
+    let asked = request(&[("scope", "User.Read Mail.Send openid")]);
+    assert!(door.get(&asked, "").await.text.contains("does not get it: Mail.Send"));
+    let code = door.code(&phone, &asked).await;
+    let answer = door.fetches(&code, &[]).await.json();
+    assert_eq!(answer["scope"], "User.Read openid");
+    // Unknown ones alone give nothing; they never stand for all.
+    let code = door.code(&phone, &request(&[("scope", "Mail.Send openid offline_access")])).await;
+    let answer = door.fetches(&code, &[]).await.json();
+    assert_eq!(claims(&answer["access_token"])["scp"], "openid offline_access");
+    assert_eq!(door.me(&answer["access_token"]).await.status, StatusCode::FORBIDDEN);
+    let wider = [("client_id", TOOLS), ("scope", "https://graph.microsoft.com/.default")];
+    let next = door.refreshes(&answer["refresh_token"], &wider).await.json();
+    assert_eq!(claims(&next["access_token"])["scp"], "openid offline_access");
 }
 
 #[tokio::test]

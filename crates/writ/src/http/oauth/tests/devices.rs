@@ -151,7 +151,7 @@ async fn odd_requests_are_told_and_guesses_slowed_down() {
     for (fields, wanted) in [
         (&[][..], "invalid_request"),
         (&[("client_id", "me")], "invalid_request"),
-        (&[("client_id", TOOLS), ("scope", "Mail.Send")], "invalid_scope"),
+        (&[("client_id", TOOLS), ("scope", "https://a.example/x https://b.example/y")], "invalid_scope"),
         (&[("client_id", TOOLS), ("scope", "https://vault.azure.net/.default")], "invalid_target"),
         (&[("client_id", TOOLS), ("claims", "{")], "invalid_request"),
     ] {
