@@ -328,6 +328,23 @@ mod tests {
     }
 
     #[test]
+    fn device_codes_are_for_their_own_network_until_somebody_says_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("writ.toml");
+        std::fs::write(&file, "device_codes = 'off'\n").unwrap();
+        let told = |flag: Option<&str>, file: Option<&Path>| {
+            let flags =
+                Flags { device_codes: flag.map(str::to_owned), config: file.map(Into::into), ..Flags::default() };
+            gather(flags, &[]).map(|settings| settings.device_codes)
+        };
+        assert_eq!(told(None, None), Ok(DevicePolicy::SameNetwork));
+        assert_eq!(told(None, Some(&file)), Ok(DevicePolicy::Off));
+        assert_eq!(told(Some("anywhere"), Some(&file)), Ok(DevicePolicy::Anywhere));
+        let wrong = told(Some("everywhere"), None).unwrap_err();
+        assert!(wrong.0.contains("everywhere") && wrong.0.contains("same-network"), "{wrong}");
+    }
+
+    #[test]
     fn half_a_tls_pair_names_the_other_half() {
         let flags = Flags { tls_cert: Some("/c.pem".into()), ..Flags::default() };
         assert!(gather(flags, &[]).unwrap_err().0.contains("--tls-key"));

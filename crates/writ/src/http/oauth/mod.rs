@@ -6,7 +6,8 @@
 //! else, and an address that is not one is told on a page, never followed); a page of another site that signs somebody in
 //! (forms are taken from our own pages alone); a page in a frame (no page can be framed).
 //!
-//! Always: nobody is let in without their password and code, whatever the program asks; no program has a secret here.
+//! Always: nobody is let in who has not proved who they are here, in this browser, whatever the program asks; no program has
+//! a secret here. Decision 37 says what is offered, and why no more.
 
 mod authorize;
 mod device;

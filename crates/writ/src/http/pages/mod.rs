@@ -1,7 +1,7 @@
 //! Pages for people: signing in, setting up a sign-in, and who they are. Plain HTML that works without scripts.
 //! No access rule is written here.
 //!
-//! Always: a page runs no script, loads nothing from elsewhere, cannot be framed and is not kept by the browser.
+//! Always: a page runs no script (but for the one line in `http/oauth/authorize.rs`), loads nothing from elsewhere, cannot be framed and is not kept by the browser.
 
 pub mod account;
 pub mod enrol;

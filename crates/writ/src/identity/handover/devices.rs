@@ -279,3 +279,43 @@ fn fresh_user_code() -> Result<String, Denied> {
 fn hash(code: &str) -> [u8; 32] {
     Sha256::digest(code).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        text.parse().ok()
+    }
+
+    #[test]
+    fn the_policy_says_from_where_a_device_is_confirmed() {
+        let at = |address| Looked { client: None, wish: Wish::default(), address, asked: Time::from_millis(0) };
+        for (device, browser, same) in [
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+            ("::ffff:192.0.2.7", "192.0.2.7", true),
+            ("2001:db8:1:2::7", "2001:db8:1:2:ffff::8", true),
+            ("2001:db8:1:2::7", "2001:db8:1:3::7", false),
+            ("127.0.0.1", "::1", true),
+            ("127.0.0.1", "192.0.2.7", false),
+        ] {
+            let allows = |policy| at(ip(device)).allows(policy, ip(browser)).is_ok();
+            assert_eq!(allows(DevicePolicy::SameNetwork), same, "{device} {browser}");
+            assert!(allows(DevicePolicy::Anywhere) && !allows(DevicePolicy::Off));
+        }
+        assert!(at(ip("192.0.2.7")).allows(DevicePolicy::SameNetwork, None).is_err(), "nobody knows where that is");
+    }
+
+    #[test]
+    fn a_user_code_is_read_as_people_type_it() {
+        for typed in ["BCDF-GHJK", "bcdfghjk", " bcdf ghjk ", "b-c-d-f-g-h-j-k"] {
+            assert_eq!(read(typed).as_deref(), Some("BCDFGHJK"), "{typed}");
+        }
+        for odd in ["", "BCDF-GHJ", "BCDF-GHJKL", "ACDF-GHJK", "BCDF\u{2010}GHJK", "ßCDFGHJK"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+        let codes: std::collections::HashSet<_> = (0..200).map(|_| fresh_user_code().unwrap()).collect();
+        assert!(codes.len() == 200 && codes.iter().all(|code| read(code).as_deref() == Some(code)));
+    }
+}
