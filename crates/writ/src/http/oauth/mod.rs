@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/{tenant}/oauth2/v2.0/devicecode", post(device::begin))
         .route("/{tenant}/oauth2/v2.0/token", post(token::token))
         .route("/{tenant}/discovery/v2.0/keys", get(keys))
+        .route("/{tenant}/discovery/instance", get(instance))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(configuration))
         .route("/device", get(device::ask).post(device::typed))
 }
@@ -69,6 +70,14 @@ async fn configuration(State(identity): State<Identity>, Path(tenant): Path<Stri
             "nbf", "exp", "nonce", "name", "preferred_username"
         ],
     })))
+}
+
+/// Clients that take Writ for Microsoft's own sign-in service ask it which names stand for each other, and some go no
+/// further without an answer. None do; the tenant is described where it always is.
+async fn instance(State(identity): State<Identity>, Path(tenant): Path<String>) -> Result<Response, Wrong> {
+    own(&identity, &tenant)?;
+    let described = format!("{}/{}/v2.0/.well-known/openid-configuration", identity.url(), identity.tenant());
+    Ok(public(json!({"api-version": "1.1", "tenant_discovery_endpoint": described, "metadata": []})))
 }
 
 /// What anybody may know and keep for a while.

@@ -452,6 +452,13 @@ async fn keys_and_description_are_there_for_anybody() {
     for (name, path) in [("token_endpoint", "oauth2/v2.0/token"), ("jwks_uri", "discovery/v2.0/keys")] {
         assert_eq!(description[name], format!("https://writ.example/{TENANT}/{path}"));
     }
+    let path =
+        "/common/discovery/instance?api-version=1.1&authorization_endpoint=https://a.example/common/oauth2/authorize";
+    let instance = door.get(path, "").await.json();
+    let described = instance["tenant_discovery_endpoint"].as_str().unwrap();
+    let path = described.strip_prefix("https://writ.example").unwrap();
+    assert_eq!(door.get(path, "").await.json(), description, "{described}");
+    assert_eq!(instance["metadata"].as_array().map(Vec::len), Some(0));
     let keys = door.get("/common/discovery/v2.0/keys", "").await.json();
     assert_eq!((&keys["keys"][0]["alg"], &keys["keys"][0]["kty"]), (&"ES256".into(), &"EC".into()));
     assert_eq!(door.get("/nowhere/discovery/v2.0/keys", "").await.status, StatusCode::NOT_FOUND);

@@ -32,6 +32,8 @@ const DEVICES_MAX_FROM_ONE: usize = 50;
 /// (RFC 8628, section 3.5).
 const INTERVAL: u32 = 5;
 const SLOWER: u32 = 5;
+/// How much sooner a question may come: not every timer is exact, and most clients give up when told to slow down.
+const SLACK: Span = Span::from_seconds(1);
 /// Letters of user codes: no vowels, so no words; RFC 8628 (section 6.1) names the same.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 /// Letters in a user code: 25,600,000,000 codes.
@@ -193,7 +195,8 @@ impl Devices {
             Became::Declined => Some(Answer::Declined),
             Became::Nothing => {
                 let before = device.polled.replace(now);
-                let too_often = before.is_some_and(|before| now.since(before) < Span::from_seconds(device.interval));
+                let soonest = Span::from_seconds(device.interval);
+                let too_often = before.is_some_and(|before| now.since(before) + SLACK < soonest);
                 if too_often {
                     device.interval = device.interval.saturating_add(SLOWER);
                 }

@@ -43,8 +43,10 @@ async fn somebody_signs_in_for_a_program_that_shows_a_code() {
     assert_eq!((&begun["expires_in"], &begun["interval"]), (&json!(900), &json!(5)));
     assert_eq!(error(&door.polls(device_code, TOOLS).await), "authorization_pending");
     assert_eq!(error(&door.polls(device_code, TOOLS).await), "slow_down");
-    door.clock.advance(Span::from_seconds(10));
-    assert_eq!(error(&door.polls(device_code, TOOLS).await), "authorization_pending");
+    for early in [1, 0] {
+        door.clock.advance(Span::from_seconds(10 - early));
+        assert_eq!(error(&door.polls(device_code, TOOLS).await), "authorization_pending");
+    }
 
     assert!(door.get("/device", "").await.text.contains("stop here"));
     let typed = format!(" {} ", user_code.to_lowercase().replace('-', " "));
