@@ -8,6 +8,7 @@
 pub mod audit;
 mod fold;
 pub mod latest;
+mod questions;
 pub mod sign_ins;
 mod tables;
 #[cfg(test)]
@@ -188,50 +189,51 @@ impl History {
 
     /// Audit records, a page of them.
     pub async fn audit(&self, query: AuditQuery) -> Result<Vec<Record>, Fault> {
-        self.tables.read(move |connection| tables::audit(connection, &query)).await
+        self.tables.read(move |connection| questions::audit(connection, &query)).await
     }
 
     /// The audit record with this id.
     pub async fn audit_record(&self, id: &str) -> Result<Option<Record>, Fault> {
         let Some(place) = audit::place_of(id) else { return Ok(None) };
-        let found = self.tables.read(move |connection| tables::audit_at(connection, place)).await?;
+        let found = self.tables.read(move |connection| questions::audit_at(connection, place)).await?;
         Ok(found.filter(|record| record.id == id))
     }
 
     /// What last changed in the directory and where in the log, a page of it.
     pub async fn latest(&self, query: LatestQuery) -> Result<Vec<Latest>, Fault> {
-        self.tables.read(move |connection| tables::latest(connection, &query)).await
+        self.tables.read(move |connection| questions::latest(connection, &query)).await
     }
 
     /// Sign-ins, a page of them.
     pub async fn sign_ins(&self, query: SignInQuery) -> Result<Vec<SignedIn>, Fault> {
-        self.tables.read(move |connection| tables::sign_ins(connection, &query)).await
+        self.tables.read(move |connection| questions::sign_ins(connection, &query)).await
     }
 
     /// The timeline, a page of it.
     pub async fn lines(&self, query: LineQuery) -> Result<Vec<Line>, Fault> {
-        self.tables.read(move |connection| tables::lines(connection, &query)).await
+        self.tables.read(move |connection| questions::lines(connection, &query)).await
     }
 
     /// What changed after an entry, the oldest first.
     pub async fn changes(&self, after: Seq, limit: u32) -> Result<Vec<Change>, Fault> {
-        self.tables.read(move |connection| tables::changes(connection, after, limit)).await
+        self.tables.read(move |connection| questions::changes(connection, after, limit)).await
     }
 
     /// A request that was closed, however long ago.
     pub async fn request(&self, id: RequestId) -> Result<Option<Request>, Fault> {
-        self.tables.read(move |connection| tables::request(connection, id)).await
+        self.tables.read(move |connection| questions::request(connection, id)).await
     }
 
     /// The closed requests about somebody, the newest first; `None` when there are more than a list should look up.
     pub async fn requests_about(&self, subject: PrincipalId) -> Result<Option<Vec<RequestId>>, Fault> {
         let limit = REQUESTS_MAX;
-        let found = self.tables.read(move |connection| tables::requests_about(connection, subject, limit + 1)).await?;
+        let found =
+            self.tables.read(move |connection| questions::requests_about(connection, subject, limit + 1)).await?;
         Ok(Some(found).filter(|found| found.len() <= limit as usize))
     }
 
     /// Closed requests, a page of them.
     pub async fn requests(&self, query: RequestQuery) -> Result<Vec<Request>, Fault> {
-        self.tables.read(move |connection| tables::requests(connection, &query)).await
+        self.tables.read(move |connection| questions::requests(connection, &query)).await
     }
 }

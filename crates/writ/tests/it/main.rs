@@ -27,6 +27,7 @@ mod plainly;
 mod policies;
 mod programs;
 mod prolonging;
+mod records;
 mod restored;
 mod rules;
 mod throttling;
