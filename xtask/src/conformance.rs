@@ -1,4 +1,4 @@
-//! Microsoft's own Graph SDK against a running demo: what their clients need is what we answer.
+//! Microsoft's own Graph SDK and sign-in libraries against a running demo: what their clients need is what we answer.
 //! It never talks to anything but the demo it started, on loopback.
 //!
 //! Always: the demo is told to end, by its own process id, whatever the story did.
@@ -26,27 +26,36 @@ const SCRIPTS: &[(&str, &[(&str, &str)])] = &[
 const AS_ENTRA: &[(&str, &[(&str, &str)])] =
     &[("conformance/graph_sdk_conformance.py", &[("ONLY", "dir,misc"), ("MIN_ACTIVE_WAIT_S", "310")])];
 
+/// Microsoft's clients sign in over https alone, so this demo has a certificate, made for the run.
+const SIGN_IN: &str = "conformance/sign_in_conformance.py";
+const CERTIFICATE: (&str, &str) = ("target/conformance/cert.pem", "target/conformance/key.pem");
+
 /// Runs the scripts, handing each of their lines to `line`. Says whether all of it held.
 pub(crate) fn run(writ: &Path, mut line: impl FnMut(&str)) -> Result<bool, String> {
     let place = program::root().join("target/conformance");
     std::fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     let python = installed(&place)?;
-    // The second demo mostly waits, so it goes beside the first.
-    let (held, (as_entra, said)) = std::thread::scope(|scope| {
-        let beside = scope.spawn(|| {
-            let mut said = Vec::new();
-            let file = place.join("as-entra.env");
-            let held = scripts(writ, &["--age-min", "5m"], &file, &python, AS_ENTRA, |line| said.push(line.to_owned()));
-            (held, said)
-        });
+    let (cert, key) = CERTIFICATE;
+    program::run(&python.to_string_lossy(), &["conformance/certificate.py", cert, key], &[])?;
+    let writ_itself = writ.to_string_lossy();
+    let sign_in: &[(&str, &[(&str, &str)])] = &[(SIGN_IN, &[("TLS_CA", cert), ("WRIT", &writ_itself)])];
+    // The second and the third demo mostly wait, so they go beside the first.
+    let beside = |name, settings: &[&str], scripts_of: &[(&str, &[(&str, &str)])]| {
+        let mut said = Vec::new();
+        let held = scripts(writ, settings, &place.join(name), &python, scripts_of, |line| said.push(line.to_owned()));
+        (held, said)
+    };
+    let (held, others) = std::thread::scope(|scope| {
+        let others = [
+            scope.spawn(|| beside("as-entra.env", &["--age-min", "5m"], AS_ENTRA)),
+            scope.spawn(|| beside("sign-in.env", &["--tls-cert", cert, "--tls-key", key], sign_in)),
+        ];
         let held = scripts(writ, &[], &place.join("demo.env"), &python, SCRIPTS, &mut line);
-        (
-            held,
-            beside.join().unwrap_or_else(|_| (Err("the story as in Entra ended in a mistake".to_owned()), Vec::new())),
-        )
+        let broke = || (Err("what ran beside the first demo ended in a mistake".to_owned()), Vec::new());
+        (held, others.map(|other| other.join().unwrap_or_else(|_| broke())))
     });
-    said.iter().for_each(|said| line(said));
-    Ok(held? && as_entra?)
+    others.iter().flat_map(|(_, said)| said).for_each(|said| line(said));
+    others.into_iter().try_fold(held?, |all, (held, _)| held.map(|held| all && held))
 }
 
 /// Runs these scripts against a demo of their own.
