@@ -30,6 +30,8 @@ pub struct Names {
     pub groups: NameIndex,
     /// Programs.
     pub programs: NameIndex,
+    /// Programs by their application id, which two may have.
+    pub apps: OrdSet<(Uuid, PrincipalId)>,
 }
 
 /// A text from the beginning of each of its words: where a search may match. The first is the whole text.
@@ -105,6 +107,20 @@ impl Names {
             Kind::Service(_) => &mut self.programs,
         }
     }
+
+    fn put(&mut self, p: &Principal) {
+        self.of(&p.kind).put(p.name.shown(), p.id);
+        if let Kind::Service(service) = &p.kind {
+            self.apps.insert((service.app, p.id));
+        }
+    }
+
+    fn drop(&mut self, p: &Principal) {
+        self.of(&p.kind).drop(p.name.shown(), p.id);
+        if let Kind::Service(service) = &p.kind {
+            self.apps.remove(&(service.app, p.id));
+        }
+    }
 }
 
 impl State {
@@ -115,9 +131,9 @@ impl State {
             Some(old) if old.name == p.name => {}
             old => {
                 if let Some(old) = old {
-                    self.names.of(&old.kind).drop(old.name.shown(), id);
+                    self.names.drop(&old);
                 }
-                self.names.of(&p.kind).put(p.name.shown(), id);
+                self.names.put(&p);
             }
         }
         if !p.enabled {
@@ -131,9 +147,15 @@ impl State {
     /// Takes a principal out, with its name.
     pub(super) fn take_principal(&mut self, id: PrincipalId) {
         if let Some(old) = self.principals.remove(&id) {
-            self.names.of(&old.kind).drop(old.name.shown(), id);
+            self.names.drop(&old);
             self.disabled.remove(&id);
         }
+    }
+
+    /// The program with this application id; of several, the one with the first id.
+    pub fn program_of(&self, app: Uuid) -> Option<&Principal> {
+        let (found, id) = self.names.apps.range((app, PrincipalId::from_u128(0))..).next()?;
+        self.principals.get(id).filter(|_| *found == app).map(|p| &**p)
     }
 
     /// How many eligibilities can be used now: within their window, of an enabled principal, for an enabled role. It
@@ -180,7 +202,7 @@ mod tests {
 
     fn named(id: u128, name: &str) -> Principal {
         let id = PrincipalId::from_u128(id);
-        let service = crate::directory::Service { app: Uuid::from_u128(1) };
+        let service = crate::directory::Service { app: Uuid::from_u128(0xa + id.0.as_u128() % 2) };
         let (created, kind) = (Time::default(), Kind::Service(service));
         Principal { id, name: Personal::new(id, name), enabled: true, created, kind }
     }
@@ -201,5 +223,11 @@ mod tests {
         let ben = Some(("ben okafor", PrincipalId::from_u128(2)));
         assert_eq!(s.names.programs.after("", ben).map(|id| id.0.as_u128()).collect::<Vec<_>>(), [1]);
         assert_eq!(s.names.programs.len(), 3);
+        // Three and four had the same as one and two.
+        let program = |s: &State, app: u128| s.program_of(Uuid::from_u128(app)).map(|p| p.id.0.as_u128());
+        assert_eq!([9, 0xa, 0xb, 0xc].map(|app| program(&s, app)), [None, Some(2), Some(1), None]);
+        s.take_principal(PrincipalId::from_u128(1));
+        s.take_principal(PrincipalId::from_u128(2));
+        assert_eq!([0xa, 0xb].map(|app| program(&s, app)), [None, Some(3)]);
     }
 }

@@ -70,11 +70,7 @@ static KNOWN: [Client; 2] = [
 /// The name of the application with this id: one of those above, or a program in the directory.
 pub fn name_of(state: &State, app: Uuid) -> Option<&str> {
     let client = [&PAGES, &COMMAND_LINE].into_iter().chain(&KNOWN).find(|client| client.app == app);
-    let program = || {
-        let mut programs = state.names.programs.after("", None).filter_map(|id| state.principals.get(&id));
-        programs.find(|p| matches!(&p.kind, directory::Kind::Service(service) if service.app == app))
-    };
-    client.map(|client| client.name).or_else(|| program().map(|p| p.name.shown()))
+    client.map(|client| client.name).or_else(|| state.program_of(app).map(|p| p.name.shown()))
 }
 
 enum Application<'a> {
