@@ -72,9 +72,18 @@ fn address(parts: &Parts) -> Option<IpAddr> {
     let proxied = parts.extensions.get::<Proxied>().is_some_and(|Proxied(proxied)| *proxied);
     // The proxy adds what it has seen at the end; whatever stands before is the caller's own word.
     let last = parts.headers.get_all(FORWARDED_FOR).iter().next_back().and_then(|v| v.to_str().ok());
-    let seen = last.and_then(|all| all.rsplit(',').next()?.trim().trim_matches(['[', ']']).parse().ok());
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    if proxied { seen.or(peer) } else { peer }
+    match last.filter(|_| proxied) {
+        // If it cannot be read, nobody is where the proxy is: they would all be in one place.
+        Some(all) => all.rsplit(',').next().and_then(|one| written(one.trim())),
+        None => peer,
+    }
+}
+
+/// An address as proxies write it: some put IPv6 in brackets, some add the port.
+fn written(text: &str) -> Option<IpAddr> {
+    let alone = text.trim_matches(['[', ']']).parse().ok();
+    alone.or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
 }
 
 /// Where a request comes from.
@@ -217,7 +226,7 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    fn seen(proxied: bool, forwarded: &[&str]) -> String {
+    fn seen(proxied: bool, forwarded: &[&str]) -> Option<String> {
         let mut request = Request::builder();
         for one in forwarded {
             request = request.header("x-forwarded-for", *one);
@@ -225,19 +234,23 @@ mod tests {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 5))));
         parts.extensions.insert(Proxied(proxied));
-        address(&parts).unwrap().to_string()
+        address(&parts).map(|ip| ip.to_string())
     }
 
     #[test]
     fn only_the_proxy_in_front_is_believed_and_only_its_own_word() {
+        let seen = |proxied, forwarded: &[&str]| seen(proxied, forwarded).unwrap_or_else(|| "nowhere".into());
         assert_eq!(seen(false, &["203.0.113.9"]), "10.0.0.1", "nobody else says where they come from");
         assert_eq!(seen(true, &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(seen(true, &["1.1.1.1, 203.0.113.9"]), "203.0.113.9", "what the caller made up stands before");
         assert_eq!(seen(true, &["1.1.1.1", "203.0.113.9"]), "203.0.113.9");
-        assert_eq!(seen(true, &["[2001:db8::1]"]), "2001:db8::1");
-        for odd in ["", "unknown", "203.0.113.9,", "203.0.113.9:80:80"] {
-            assert_eq!(seen(true, &[odd]), "10.0.0.1", "{odd}");
+        for v6 in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443"] {
+            assert_eq!(seen(true, &[v6]), "2001:db8::1");
         }
-        assert_eq!(seen(true, &[]), "10.0.0.1");
+        assert_eq!(seen(true, &["1.1.1.1:1, 203.0.113.9:50123"]), "203.0.113.9");
+        for odd in ["", "unknown", "203.0.113.9,", "203.0.113.9:80:80"] {
+            assert_eq!(seen(true, &[odd]), "nowhere", "{odd}");
+        }
+        assert_eq!(seen(true, &[]), "10.0.0.1", "the proxy itself, or whoever came past it");
     }
 }
