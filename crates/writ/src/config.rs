@@ -252,7 +252,10 @@ fn device_codes(text: Option<&str>) -> Result<DevicePolicy, Wrong> {
         None | Some("same-network") => Ok(DevicePolicy::SameNetwork),
         Some("anywhere") => Ok(DevicePolicy::Anywhere),
         Some("off") => Ok(DevicePolicy::Off),
-        Some(other) => Err(Wrong(format!("device codes are `same-network`, `anywhere` or `off`, not `{other}`"))),
+        Some(other) => {
+            let told = "--device-codes (device_codes in writ.toml) is `same-network`, `anywhere` or `off`";
+            Err(Wrong(format!("{told}, not `{other}`")))
+        }
     }
 }
 
@@ -341,7 +344,7 @@ mod tests {
         assert_eq!(told(None, Some(&file)), Ok(DevicePolicy::Off));
         assert_eq!(told(Some("anywhere"), Some(&file)), Ok(DevicePolicy::Anywhere));
         let wrong = told(Some("everywhere"), None).unwrap_err();
-        assert!(wrong.0.contains("everywhere") && wrong.0.contains("same-network"), "{wrong}");
+        assert!(wrong.0.contains("everywhere") && wrong.0.contains("--device-codes"), "{wrong}");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Until the tenant says otherwise, what satisfies a context is a second factor proved at that moment, as Entra has it
 //! where no policy names the context.
 //!
-//! Always: a context stands in a token only if it was asked for and the proof came with the same request.
+//! Always: a context stands in a token only if it was asked for and the proof came with the same request, or with the
+//! sign-in that the request was for.
 
 use serde_json::Value as Json;
 

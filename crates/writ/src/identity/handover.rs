@@ -8,7 +8,8 @@
 //! client and to the address it was sent to); filling the memory (what waits is bounded, and so is what one network may
 //! have waiting).
 //!
-//! Always: only hashes of the secrets are kept, in memory; what was not fetched in time is ended, and a restart forgets it.
+//! Always: only hashes of the secrets are kept, in memory; what was not fetched in time is ended. A restart forgets what
+//! waits: a session that nobody fetched then lasts to its own end, listed with the others, and nobody has a token of it.
 
 mod codes;
 mod devices;
@@ -105,9 +106,9 @@ impl Identity {
                 self.0.sessions.end(held.principal, held.session).await?;
                 Err(Denied::NotHandedOver)
             }
-            codes::Taken::Used { principal, session } => {
+            codes::Taken::Used { principal, session, app } => {
                 if self.0.sessions.end(principal, session).await? {
-                    self.note_own(principal, Some(session), Some(client), SignIn::CodeReused, &[], origin).await?;
+                    self.note_own(principal, Some(session), app, SignIn::CodeReused, &[], origin).await?;
                 }
                 Err(Denied::NotHandedOver)
             }
@@ -159,7 +160,16 @@ impl Identity {
     }
 
     /// The tokens of a session that waited to be fetched. Only a program that asked for it by name gets one to refresh with.
+    /// If none are made, the session ends: what it waited for cannot be fetched a second time.
     async fn fetched(&self, held: Held) -> Result<Issued, Denied> {
+        let issued = self.issued(&held).await;
+        if issued.is_err() {
+            self.0.sessions.end(held.principal, held.session).await?;
+        }
+        issued
+    }
+
+    async fn issued(&self, held: &Held) -> Result<Issued, Denied> {
         let session = self.0.sessions.get(held.principal, held.session, self.now()).await?;
         self.alive(&session)?;
         let refresh =
@@ -172,9 +182,11 @@ impl Identity {
         let now = self.now();
         let mut over = self.0.handovers.codes.over(now);
         over.extend(self.0.handovers.devices.over(now));
+        let mut ended = Ok(());
         for held in over {
-            self.0.sessions.end(held.principal, held.session).await?;
+            // One that cannot be ended keeps no other from its end.
+            ended = ended.and(self.0.sessions.end(held.principal, held.session).await.map(|_| ()));
         }
-        Ok(())
+        Ok(ended?)
     }
 }

@@ -92,6 +92,12 @@ impl Wish {
     }
 }
 
+/// The longest `scope` parameter, in bytes: every permission there is, each with its API's address, fits well.
+const SCOPE_MAX: usize = 4096;
+/// How many different scopes are asked for at once, at most; the longest name of one that is not here.
+const PARTS_MAX: usize = 100;
+const NAME_MAX: usize = 80;
+
 /// Why a `scope` parameter cannot be met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAScope;
@@ -106,7 +112,10 @@ pub fn wish(scope: &str) -> Result<Wish, NotAScope> {
 /// The same, of a program that was made for Graph and asks for permissions over things that are not here, too. It gets
 /// those that are, and is told which (RFC 6749, section 3.3); never more for having named others.
 pub fn any_wish(scope: &str) -> Result<Wish, NotAScope> {
-    let mut unknown = Vec::new();
+    if scope.len() > SCOPE_MAX {
+        return Err(NotAScope);
+    }
+    let mut unknown: Vec<String> = Vec::new();
     let (mut audience, mut scopes, mut all) = (None::<String>, Vec::new(), true);
     for part in scope.split_whitespace() {
         let (api, name) = match part.rsplit_once('/') {
@@ -124,7 +133,13 @@ pub fn any_wish(scope: &str) -> Result<Wish, NotAScope> {
         }
         let Some(known) = ALL.iter().find(|known| known.eq_ignore_ascii_case(name)) else {
             all = false;
-            unknown.push(name.to_owned());
+            // It is told to people, so it has to be a word that a permission could be, and no sentence.
+            if !is_name(name) {
+                return Err(NotAScope);
+            }
+            if !unknown.iter().any(|before| before.eq_ignore_ascii_case(name)) {
+                unknown.push(name.to_owned());
+            }
             continue;
         };
         // Those of OpenID Connect name no permission, so on their own they do not narrow anything.
@@ -136,8 +151,23 @@ pub fn any_wish(scope: &str) -> Result<Wish, NotAScope> {
     if all || scope.split_whitespace().any(|part| part.ends_with(".default")) {
         scopes = ALL.iter().map(|s| (*s).to_owned()).collect();
     }
-    let said = scope.split_whitespace().map(str::to_owned).collect();
+    // Each once, in whatever case: a wish is kept for a stranger's device, who may have said one thing a thousand times.
+    let mut said: Vec<String> = Vec::new();
+    for part in scope.split_whitespace() {
+        if !said.iter().any(|before| before.eq_ignore_ascii_case(part)) {
+            said.push(part.to_owned());
+        }
+    }
+    if said.len() > PARTS_MAX {
+        return Err(NotAScope);
+    }
     Ok(Wish { audience, scopes, said, unknown, ..Wish::default() })
+}
+
+/// Whether a permission could be named so, as Graph names them: `Mail.Read.Shared`, `user_impersonation`.
+fn is_name(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    text.len() <= NAME_MAX && text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -170,6 +200,13 @@ mod tests {
         assert_eq!(left("https://graph.microsoft.com/Mail.Read"), pair("", "Mail.Read"));
         assert_eq!(left("Mail.Read openid profile"), pair("openid profile", "Mail.Read"), "not all of them");
         assert_eq!(left("https://a.example/User.Read https://b.example/Mail.Read"), Err(NotAScope), "two APIs");
+        assert_eq!(left("Mail.Read mail.read user_impersonation"), pair("", "Mail.Read user_impersonation"));
+        for sentence in ["Call\u{2800}+1-555-0100", "<b>", "\u{202e}lla", "555-0100", "Ä.Read", &"a".repeat(81), "a/"]
+        {
+            assert_eq!(left(sentence), Err(NotAScope), "{sentence}");
+        }
+        let many = |n: u32| (0..n).map(|n| format!("X{n}.Read")).collect::<Vec<_>>().join(" ");
+        assert!(left(&many(100)).is_ok() && left(&many(101)).is_err());
     }
 
     #[test]
@@ -182,6 +219,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_said_often_is_kept_once_and_nothing_endless_is_read() {
+        let often = wish(&"openid OpenID User.Read ".repeat(100)).unwrap();
+        assert_eq!((often.said.len(), often.scopes.len()), (2, 2));
+        let everything: Vec<String> = ALL.iter().map(|scope| format!("https://graph.microsoft.com/{scope}")).collect();
+        assert!(wish(&everything.join(" ")).unwrap().all());
+        assert_eq!(wish(&"openid ".repeat(1000)), Err(NotAScope));
     }
 
     #[test]

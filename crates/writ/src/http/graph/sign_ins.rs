@@ -193,25 +193,42 @@ mod tests {
     use super::*;
     use writ_core::time::Time;
 
+    fn found(outcome: SignIn, wrong: Option<Wrong>, known: bool, app: Option<Uuid>) -> SignedIn {
+        SignedIn {
+            id: Uuid::nil(),
+            seq: 1,
+            at: Time::from_millis(0),
+            principal: known.then(|| PrincipalId::from_u128(1)),
+            name: String::new(),
+            upn: String::new(),
+            outcome,
+            wrong,
+            methods: Vec::new(),
+            count: 1,
+            address: None,
+            via: Via::Page,
+            app,
+            correlation: Uuid::nil(),
+        }
+    }
+
+    #[test]
+    fn a_record_names_the_program_that_was_signed_in_for() {
+        let app = Some(Uuid::from_u128(7));
+        for (app, name, told) in [
+            (None, None, [json!(PAGES.app), json!(PAGES.name), json!("Browser")]),
+            (app, Some("Robot"), [json!(app), json!("Robot"), json!("Mobile Apps and Desktop clients")]),
+            (app, None, [json!(app), Json::Null, json!("Mobile Apps and Desktop clients")]),
+        ] {
+            let record = Record(found(SignIn::Succeeded, None, true, app), name.map(str::to_owned));
+            assert_eq!(["appId", "appDisplayName", "clientAppUsed"].map(|property| record.get(property)), told);
+        }
+    }
+
     #[test]
     fn a_sign_in_has_entras_code_for_how_it_went() {
         let code = |outcome, wrong, known: bool| {
-            let found = SignedIn {
-                id: Uuid::nil(),
-                seq: 1,
-                at: Time::from_millis(0),
-                principal: known.then(|| PrincipalId::from_u128(1)),
-                name: String::new(),
-                upn: String::new(),
-                outcome,
-                wrong,
-                methods: Vec::new(),
-                count: 1,
-                address: None,
-                via: Via::Page,
-                app: None,
-                correlation: Uuid::nil(),
-            };
+            let found = found(outcome, wrong, known, None);
             let status = status(&found);
             assert!(status["failureReason"].as_str().is_some_and(|reason| reason.ends_with('.')));
             status["errorCode"].as_u64()

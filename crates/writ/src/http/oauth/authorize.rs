@@ -9,6 +9,7 @@
 use super::form::{Form, Wrong};
 use super::own;
 use crate::http::graph::applications;
+use crate::http::graph::throttle::{Cost, Kind};
 use crate::http::pages::{organisation, shown, shown_denied_under, shown_under};
 use crate::http::router::App;
 use crate::http::session::{Elsewhere, FromOurPage, Visitor, cookie_set, secure};
@@ -28,6 +29,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use writ_core::time::Span;
 use zeroize::Zeroizing;
 
 /// The longest request, in bytes of its query; the longest value that is sent back as it came.
@@ -126,6 +128,12 @@ fn wanted(identity: &Identity, form: &Form, client: Uuid) -> Result<Asked, Wrong
     let challenge = form.get("code_challenge").filter(|_| form.get("code_challenge_method") == Some("S256"));
     let challenge = challenge.and_then(|text| B64.decode(text).ok()?.try_into().ok());
     let challenge = challenge.ok_or_else(|| Wrong::request(pkce))?;
+    // OpenID Connect Core, section 3.1.2.6: what they hold would be left out of account.
+    for (name, code) in [("request", "request_not_supported"), ("request_uri", "request_uri_not_supported")] {
+        if form.get(name).is_some() {
+            return Err(Wrong::new(code, format!("Send the request's parameters themselves, without {name}.")));
+        }
+    }
     if form.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|prompt| prompt == "none")) {
         let told = "Nobody is signed in without being asked: leave prompt=none out.";
         return Err(Wrong::new("login_required", told));
@@ -270,14 +278,25 @@ pub(super) async fn sign_in(
     if !key.is_empty() {
         let visitor = visitor.ok().filter(|visitor| visitor.sent(&key) && asked.takes(visitor, &identity));
         let code = match visitor {
-            Some(visitor) => identity.for_program(&visitor.session, asked.wish.clone(), collect, &origin).await,
+            // Each press is on record and waits to be fetched: it costs what a change by the API does.
+            Some(visitor) => match app.charge(&visitor.caller, Kind::Write, Cost { units: 1, changes: 1 }).wait {
+                Some((seconds, _)) => Err(Denied::Wait(seconds)),
+                None => identity.for_program(&visitor.session, asked.wish.clone(), collect, &origin).await,
+            },
             None => Err(Denied::Token(Unaccepted::SignedOut)),
         };
         return match code {
             Ok(Some(code)) => back.answer(&app, &identity, vec![("code", code.value().to_owned())]),
             code => {
                 let denied = code.err().unwrap_or(Denied::Busy);
-                let told = "Nobody is signed in with this browser any more. Sign in below.".to_owned();
+                let told = match &denied {
+                    Denied::Token(_) => "Nobody is signed in with this browser any more. Sign in below.".to_owned(),
+                    Denied::Wait(seconds) => {
+                        let wait = Span::from_seconds(*seconds).told();
+                        format!("You have signed in for very many programs just now. Try again in {wait}.")
+                    }
+                    denied => denied.to_string(),
+                };
                 let page = Page { told, ..page(&app, &identity, query, &asked, &back) };
                 shown_denied_under(policy(&back), &denied, &page)
             }

@@ -38,7 +38,13 @@ pub(super) async fn begin(
     own(&identity, &tenant)?;
     let (parts, form) = Form::of(request).await?;
     let wish = Wish { client: Some(form.client()?), ..form.any_wish()? };
-    let begun = identity.begin_device(wish, app.devices, &origin(&parts))?;
+    let mut origin = origin(&parts);
+    // A proxy is in front that this server was not told of. Everybody comes from its address, and they are not in one
+    // network for it.
+    if !app.behind_proxy && ["x-forwarded-for", "forwarded"].iter().any(|name| parts.headers.contains_key(*name)) {
+        origin.address = None;
+    }
+    let begun = identity.begin_device(wish, app.devices, &origin)?;
     let page = format!("{}/device", identity.url());
     let message = format!(
         "To sign in, use a web browser to open the page {page} and enter the code {} to authenticate.",

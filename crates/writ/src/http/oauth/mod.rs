@@ -64,6 +64,7 @@ async fn configuration(State(identity): State<Identity>, Path(tenant): Path<Stri
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "claims_parameter_supported": true,
+        "request_uri_parameter_supported": false,
         "scopes_supported": crate::identity::scopes::ALL,
         "claims_supported": [
             "iss", "aud", "sub", "oid", "tid", "scp", "amr", "auth_time", "mfa_time", "appid", "acrs", "sid", "jti", "iat",

@@ -4,7 +4,9 @@ use crate::clock::Clock;
 use crate::connectors::hosts::Hosts;
 use crate::history::History;
 use crate::http::graph::page::PageKey;
+use crate::http::graph::throttle::Throttle;
 use crate::http::router::{App, router};
+use crate::identity::handover::DevicePolicy;
 use crate::identity::tests::{ANA, App as Phone, House, PASSWORD, TENANT};
 use crate::identity::totp::Totp;
 use crate::store::Store;
@@ -15,6 +17,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use base64::Engine as _;
 use serde_json::Value as Json;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tower::ServiceExt as _;
 use writ_core::time::Span;
 
@@ -22,6 +25,7 @@ pub(crate) struct Door {
     pub(crate) house: House,
     pub(crate) router: Router,
     pub(crate) clock: Clock,
+    pub(crate) throttle: Arc<Throttle>,
 }
 
 pub(crate) struct Reply {
@@ -60,8 +64,13 @@ pub(crate) fn form(fields: &[(&str, &str)]) -> String {
 
 impl Door {
     pub(crate) async fn of(house: House) -> Door {
+        Door::with(house, DevicePolicy::default()).await
+    }
+
+    pub(crate) async fn with(house: House, devices: DevicePolicy) -> Door {
         let engine = house.engine();
         let store = Store::Memory(house.log.clone());
+        let throttle = Arc::<Throttle>::default();
         let app = App {
             engine: engine.clone(),
             identity: house.identity.clone(),
@@ -71,13 +80,13 @@ impl Door {
             public: None,
             tls: false,
             behind_proxy: false,
-            devices: Default::default(),
-            throttle: std::sync::Arc::default(),
+            devices,
+            throttle: throttle.clone(),
             streams: std::sync::Arc::default(),
             walks: std::sync::Arc::default(),
         };
         let clock = house.clock.clone();
-        Door { house, router: router(app), clock }
+        Door { house, router: router(app), clock, throttle }
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Reply {

@@ -21,8 +21,11 @@ use zeroize::Zeroizing;
 const CODE_SPAN: Span = Span::from_minutes(1);
 /// How long a used code is recognised.
 const USED_SPAN: Span = Span::from_hours(1);
-/// How many are kept at most, used ones included. Each one took a sign-in with a one-time code.
+/// How many are kept at most, used ones included.
 const CODES_MAX: usize = 20_000;
+/// How many of one principal wait at most: as many as they can have sessions. Somebody who is signed in with a browser
+/// gets one with each press.
+const CODES_MAX_OF_ONE: usize = crate::identity::session::SESSIONS_MAX as usize;
 
 /// An authorization code: what a program fetches its tokens with, once. Wiped when dropped, never printed.
 pub struct Code(Zeroizing<String>);
@@ -47,8 +50,8 @@ pub(super) enum Taken {
     Right(Held),
     /// This, and something that was shown with it is wrong, or came too late. The code is used up.
     Wrong(Held),
-    /// It was used before, and began this session.
-    Used { principal: PrincipalId, session: SessionId },
+    /// It was used before, and began this session, for this program.
+    Used { principal: PrincipalId, session: SessionId, app: Option<Uuid> },
     /// Nothing.
     Unknown,
 }
@@ -61,6 +64,7 @@ struct Kept {
     until: Time,
     principal: PrincipalId,
     session: SessionId,
+    app: Option<Uuid>,
     /// What is to be fetched; nothing once it was.
     waits: Option<Waits>,
 }
@@ -76,6 +80,10 @@ impl Codes {
     pub(super) fn keep(&self, held: Held, redirect: String, challenge: [u8; 32], now: Time) -> Result<Code, Denied> {
         let code = Code(Zeroizing::new(B64.encode(*random::bytes::<32>()?)));
         let mut kept = self.0.lock();
+        let theirs = kept.values().filter(|kept| kept.waits.is_some() && kept.principal == held.principal);
+        if theirs.count() >= CODES_MAX_OF_ONE {
+            return Err(Denied::Busy);
+        }
         if kept.len() >= CODES_MAX {
             // Used ones are the first to go: they only tell of a thief.
             kept.retain(|_, kept| kept.waits.is_some());
@@ -83,9 +91,9 @@ impl Codes {
                 return Err(Denied::Busy);
             }
         }
-        let (principal, session) = (held.principal, held.session);
+        let (principal, session, app) = (held.principal, held.session, held.wish.client);
         let waits = Some(Waits { held, redirect, challenge });
-        kept.insert(hash(code.value()), Kept { until: now + CODE_SPAN, principal, session, waits });
+        kept.insert(hash(code.value()), Kept { until: now + CODE_SPAN, principal, session, app, waits });
         Ok(code)
     }
 
@@ -94,7 +102,7 @@ impl Codes {
         let mut kept = self.0.lock();
         let Some(found) = kept.get_mut(&hash(code)) else { return Taken::Unknown };
         let Some(Waits { held, redirect: sent_to, challenge }) = found.waits.take() else {
-            return Taken::Used { principal: found.principal, session: found.session };
+            return Taken::Used { principal: found.principal, session: found.session, app: found.app };
         };
         let in_time = now < found.until;
         found.until = now + USED_SPAN;
@@ -129,4 +137,37 @@ fn hash(code: &str) -> [u8; 32] {
 fn is_verifier(text: &str) -> bool {
     let unreserved = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b'~');
     (43..=128).contains(&text.len()) && text.bytes().all(unreserved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::scopes::Wish;
+
+    #[test]
+    fn what_waits_is_bounded_for_each_and_for_all_and_used_ones_are_the_first_to_go() {
+        let (codes, now) = (Codes::default(), Time::from_millis(1_800_000_000_000));
+        let (session, client) = (SessionId::from_u128(1), Uuid::from_u128(7));
+        let keep = |who: usize| {
+            let principal = PrincipalId::from_u128(who as u128);
+            let held = Held { principal, session, wish: Wish { client: Some(client), ..Wish::default() } };
+            codes.keep(held, String::new(), [0; 32], now)
+        };
+        // Each of 400 has as many as one can have.
+        let first = keep(1).unwrap();
+        for n in 1..CODES_MAX {
+            keep(1 + n / CODES_MAX_OF_ONE).unwrap();
+            if n == CODES_MAX_OF_ONE {
+                assert!(matches!(keep(1), Err(Denied::Busy)), "and no more");
+            }
+        }
+        assert!(matches!(keep(401), Err(Denied::Busy)));
+        let take = |code: &Code| codes.take(code.value(), client, "", "wrong", now);
+        assert!(matches!(take(&first), Taken::Wrong(_)));
+        assert!(matches!(take(&first), Taken::Used { app, .. } if app == Some(client)));
+        assert!(keep(1).is_ok() && keep(401).is_err());
+        assert!(matches!(take(&first), Taken::Unknown));
+        assert_eq!(codes.over(now + CODE_SPAN).len(), CODES_MAX);
+        assert!(codes.0.lock().is_empty());
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Known attacks and the defence: guessing a user code (eight letters of twenty, behind the same counters as other codes,
 //! and what it opens is a page that asks for a sign-in); a device that asks without pause (told to slow down, its
-//! interval grows); starting so many that others get none (bounded for each network).
+//! interval grows); starting so many that others get none (bounded for each site, and counted, not searched for).
 //!
 //! Always: what one device is given no other can fetch, and it is given once.
 
@@ -16,7 +16,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv6Addr};
 use writ_core::ids::Uuid;
 use writ_core::time::{Span, Time};
 use zeroize::Zeroizing;
@@ -25,9 +26,9 @@ use zeroize::Zeroizing;
 const USER_CODE_SPAN: Span = Span::from_minutes(15);
 /// How long it is known afterwards, so that it can be told what became of it.
 const KNOWN_SPAN: Span = Span::from_minutes(5);
-/// How many devices wait at most, and how many from one network.
+/// How many devices are kept at most, and how many from one site.
 const DEVICES_MAX: usize = 10_000;
-const DEVICES_MAX_FROM_ONE: usize = 50;
+const DEVICES_MAX_FROM_ONE: u32 = 50;
 /// The pause between two questions of a device, in seconds, and how much longer it gets when it is not kept
 /// (RFC 8628, section 3.5).
 const INTERVAL: u32 = 5;
@@ -110,11 +111,13 @@ pub(super) struct Devices(Mutex<Waiting>);
 struct Waiting {
     devices: HashMap<[u8; 32], Device>,
     typed: HashMap<String, [u8; 32]>,
+    /// How many are kept from each site.
+    sites: HashMap<IpAddr, u32>,
 }
 
 struct Device {
     looked: Looked,
-    network: String,
+    site: IpAddr,
     user_code: String,
     until: Time,
     interval: u32,
@@ -132,17 +135,17 @@ enum Became {
 impl Devices {
     pub(super) fn begin(&self, wish: Wish, origin: &Origin, now: Time) -> Result<Begun, Denied> {
         let device_code = Secret(Zeroizing::new(B64.encode(*random::bytes::<32>()?)));
-        let network = network(origin.address);
+        let site = site(origin.address);
         let mut all = self.0.lock();
         let mut user_code = fresh_user_code()?;
         while all.typed.contains_key(&user_code) {
             user_code = fresh_user_code()?;
         }
-        let waiting = |device: &&Device| now < device.until;
-        let from_here = all.devices.values().filter(waiting).filter(|device| device.network == network).count();
+        let from_here = all.sites.get(&site).copied().unwrap_or_default();
         if all.devices.len() >= DEVICES_MAX || from_here >= DEVICES_MAX_FROM_ONE {
             return Err(Denied::Busy);
         }
+        all.sites.insert(site, from_here + 1);
         let key = hash(device_code.value());
         all.typed.insert(user_code.clone(), key);
         let device = Device {
@@ -152,7 +155,7 @@ impl Devices {
                 address: origin.address.map(|ip| ip.to_canonical()),
                 asked: now,
             },
-            network,
+            site,
             user_code: user_code.clone(),
             until: now + USER_CODE_SPAN,
             interval: INTERVAL,
@@ -204,7 +207,7 @@ impl Devices {
             }
             Became::Confirmed(_) => {
                 let device = all.devices.remove(&key)?;
-                all.typed.remove(&device.user_code);
+                all.forget(&device);
                 match device.became {
                     Became::Confirmed(held) => Some(Answer::Ready(held)),
                     Became::Nothing | Became::Declined => None,
@@ -216,20 +219,17 @@ impl Devices {
     /// Takes out those that were confirmed and never asked again, and forgets the old ones.
     pub(super) fn over(&self, now: Time) -> Vec<Held> {
         let mut all = self.0.lock();
-        let Waiting { devices, typed } = &mut *all;
         let mut over = Vec::new();
-        devices.retain(|_, device| {
+        let gone = all.devices.extract_if(|_, device| {
             if now >= device.until
                 && let Became::Confirmed(held) = std::mem::replace(&mut device.became, Became::Declined)
             {
                 over.push(held);
             }
-            let keep = now < device.until + KNOWN_SPAN;
-            if !keep {
-                typed.remove(&device.user_code);
-            }
-            keep
+            now >= device.until + KNOWN_SPAN
         });
+        let gone: Vec<Device> = gone.map(|(_, device)| device).collect();
+        gone.iter().for_each(|device| all.forget(device));
         over
     }
 }
@@ -244,17 +244,41 @@ impl Looked {
         };
         match policy {
             DevicePolicy::Anywhere => Ok(()),
-            DevicePolicy::SameNetwork if place(self.address) == place(there) => Ok(()),
+            // Two who are both nowhere are not in one place.
+            DevicePolicy::SameNetwork if there.is_some() && place(self.address) == place(there) => Ok(()),
             DevicePolicy::SameNetwork | DevicePolicy::Off => Err(Denied::Elsewhere(self.address)),
         }
     }
 }
 
 impl Waiting {
+    /// Everything but the device itself, which was taken out.
+    fn forget(&mut self, device: &Device) {
+        self.typed.remove(&device.user_code);
+        if let Entry::Occupied(mut from_there) = self.sites.entry(device.site) {
+            *from_there.get_mut() -= 1;
+            if *from_there.get() == 0 {
+                from_there.remove();
+            }
+        }
+    }
+
     fn waits(&mut self, typed: &str, now: Time) -> Option<&mut Device> {
         let key = self.typed.get(&read(typed)?)?;
         let device = self.devices.get_mut(key)?;
         (now < device.until && matches!(device.became, Became::Nothing)).then_some(device)
+    }
+}
+
+/// Where devices are counted: IPv4 by the address, IPv6 by its /48, since that much, or a good part of it, is one
+/// customer's; by /64 one of those would have as many places as there are. Those whose address is not known are one site.
+fn site(from: Option<IpAddr>) -> IpAddr {
+    match from.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |ip| ip.to_canonical()) {
+        IpAddr::V6(ip) => {
+            let [a, b, c, ..] = ip.segments();
+            Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
     }
 }
 

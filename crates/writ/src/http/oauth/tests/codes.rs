@@ -1,8 +1,9 @@
 //! The authorization code: from the program's request to its tokens, and everything that must not get there.
 
 use super::*;
+use crate::http::graph::throttle::{Cost, Kind, Limits};
 use crate::identity::{scopes, session};
-use writ_core::ids::Uuid;
+use crate::vault;
 
 const BACK: &str = "http://localhost:43123";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -139,6 +140,12 @@ async fn a_program_gets_tokens_for_whoever_signs_in_on_its_page() {
     assert_eq!(claims(&next["id_token"])["aud"], TOOLS);
     let sessions = door.house.identity.sessions_of(ANA).await.unwrap();
     assert!(sessions.iter().any(|session| session.app == Uuid::parse_str(TOOLS).ok()));
+    assert_eq!(door.noted().await.last(), Some(&(SignIn::Succeeded, Uuid::parse_str(TOOLS).ok())));
+    let cookie = door.signs_in(&phone).await.cookie();
+    assert!(door.get("/account", &cookie).await.text.contains("Microsoft Graph Command Line Tools"));
+    let unknown = door.code(&phone, &request(&[("client_id", STRANGER)])).await;
+    assert_eq!(door.fetches(&unknown, &[("client_id", STRANGER)]).await.status, StatusCode::OK);
+    assert!(door.get("/account", &cookie).await.text.contains(&format!("A program ({STRANGER})")));
 }
 
 #[tokio::test]
@@ -183,6 +190,11 @@ async fn a_code_is_worth_nothing_to_anybody_else_or_a_second_time() {
         );
         assert_eq!(door.programs().await, 0, "and what it had begun is over");
     }
+    // One that could be guessed, though it is what the program had promised.
+    for weak in ["short", &"a".repeat(42), &"a".repeat(129), &"ä".repeat(43)] {
+        let code = door.code(&phone, &request(&[("code_challenge", &challenge(weak))])).await;
+        assert_eq!(error(&door.fetches(&code, &[("code_verifier", weak)]).await), "invalid_grant", "{weak}");
+    }
     for missing in ["code", "client_id", "redirect_uri", "code_verifier"] {
         assert_eq!(error(&door.fetches("x", &[(missing, "-")]).await), "invalid_request", "{missing}");
     }
@@ -192,12 +204,16 @@ async fn a_code_is_worth_nothing_to_anybody_else_or_a_second_time() {
     let code = door.code(&phone, &request(&[])).await;
     let answer = door.fetches(&code, &[]).await.json();
     assert_eq!(door.me(&answer["access_token"]).await.status, StatusCode::OK);
-    assert_eq!(error(&door.fetches(&code, &[("code_verifier", &other)]).await), "invalid_grant");
+    assert_eq!(
+        error(&door.fetches(&code, &[("code_verifier", &other), ("client_id", STRANGER)]).await),
+        "invalid_grant"
+    );
     assert_eq!(door.me(&answer["access_token"]).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(error(&door.refreshes(&answer["refresh_token"], &[("client_id", TOOLS)]).await), "invalid_grant");
-    assert_eq!(door.house.told().await.last().unwrap(), "CodeReused 1");
+    let noted = door.noted().await;
+    assert_eq!(noted.last(), Some(&(SignIn::CodeReused, Uuid::parse_str(TOOLS).ok())), "whoever brought it back");
     assert_eq!(error(&door.fetches(&code, &[]).await), "invalid_grant");
-    assert_eq!(door.house.told().await.iter().filter(|told| *told == "CodeReused 1").count(), 1, "told once");
+    assert_eq!(door.noted().await.iter().filter(|(told, _)| *told == SignIn::CodeReused).count(), 1, "told once");
 }
 
 #[tokio::test]
@@ -264,6 +280,9 @@ async fn what_is_wrong_with_a_request_goes_to_the_program_or_to_nobody() {
         (("scope", "https://a.example/User.Read https://b.example/User.Read"), "invalid_scope"),
         (("scope", "https://vault.azure.net/.default"), "invalid_target"),
         (("claims", "{"), "invalid_request"),
+        (("request", "eyJhbGciOiJub25lIn0.e30."), "request_not_supported"),
+        (("request_uri", "https://evil.example/"), "request_uri_not_supported"),
+        (("nonce", &"a".repeat(5000)), "invalid_request"),
     ] {
         let reply = door.get(&request(&[changes]), "").await;
         assert_eq!(reply.status, StatusCode::SEE_OTHER, "{changes:?} {}", reply.text);
@@ -275,9 +294,10 @@ async fn what_is_wrong_with_a_request_goes_to_the_program_or_to_nobody() {
         assert_eq!(value(&came_back(&reply), "error"), wanted);
     }
     let long = "a".repeat(5000);
-    assert_eq!(value(&came_back(&door.get(&request(&[("state", &long)]), "").await), "error"), "invalid_request");
+    let back = came_back(&door.get(&request(&[("state", &long)]), "").await);
+    assert_eq!((value(&back, "error"), value(&back, "state")), ("invalid_request", ""));
     let long = "a".repeat(9000);
-    assert_eq!(door.get(&request(&[("state", &long)]), "").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(door.get(&request(&[("x-more", &long)]), "").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(door.sessions().await, 0);
 }
 
@@ -388,6 +408,33 @@ async fn whoever_is_signed_in_with_the_browser_goes_on_with_one_press() {
 }
 
 #[tokio::test]
+async fn somebody_who_presses_without_end_keeps_nobody_else_out() {
+    let (door, phone) = with_ana().await;
+    let cookie = door.authorizes(&phone, &request(&[])).await.cookie();
+    let key = door.get(&request(&[]), &cookie).await.field("key");
+    let presses = || async { door.post(&request(&[]), &cookie, &[("key", &key)]).await };
+    let mut pressed = 1;
+    while presses().await.status == StatusCode::SEE_OTHER {
+        pressed += 1;
+        assert!(pressed <= 50, "as many as she can have sessions");
+    }
+    let busy = presses().await;
+    assert!(busy.status == StatusCode::SERVICE_UNAVAILABLE && !busy.text.contains("any more"), "{}", busy.text);
+    door.clock.advance(Span::from_seconds(60));
+    door.house.identity.tend().await.unwrap();
+    assert_eq!(presses().await.status, StatusCode::SEE_OTHER);
+
+    // What she may change by the API is spent, and each press is on record too.
+    let (limits, one) = (Limits::graph(10), Cost { units: 1, changes: 1 });
+    while door.throttle.charge(ANA, Kind::Write, one, limits, false, door.house.now()).wait.is_none() {}
+    let before = door.noted().await.len();
+    let wait = presses().await;
+    assert_eq!(wait.status, StatusCode::TOO_MANY_REQUESTS, "{}", wait.text);
+    assert!(!wait.header("retry-after").is_empty() && wait.text.contains("very many programs"));
+    assert_eq!(door.noted().await.len(), before);
+}
+
+#[tokio::test]
 async fn what_is_not_here_is_left_out_and_named() {
     let (door, phone) = with_ana().await;
     let asked = request(&[("scope", "User.Read Mail.Send openid")]);
@@ -448,6 +495,22 @@ async fn a_disabled_account_gets_nothing_for_a_code_it_had_before() {
     let code = door.code(&phone, &request(&[])).await;
     door.house.disable(ANA).await;
     assert_eq!(error(&door.fetches(&code, &[]).await), "invalid_grant");
+    // Nor does a session wait for the day the account is enabled again, but the browser's own.
+    assert_eq!(door.house.vault.list(vault::Kind::Session, None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_ends_the_session_before_its_tokens_are_fetched_has_ended_it() {
+    let (door, phone) = with_ana().await;
+    let reply = door.authorizes(&phone, &request(&[])).await;
+    let (cookie, back) = (reply.cookie(), came_back(&reply));
+    let sessions = door.house.identity.sessions_of(ANA).await.unwrap();
+    let programs = sessions.iter().find(|session| session.app.is_some()).unwrap().id.to_string();
+    let key = door.get("/account", &cookie).await.field("key");
+    let ended = door.post("/account/sessions", &cookie, &[("key", &key), ("session", &programs)]).await;
+    assert!(ended.status.is_redirection(), "{}", ended.text);
+    assert_eq!(error(&door.fetches(value(&back, "code"), &[]).await), "invalid_grant");
+    assert_eq!((door.sessions().await, door.programs().await), (1, 0));
 }
 
 #[test]

@@ -1,6 +1,14 @@
 //! Device codes: a program that shows one, the person who types it, and those who would like to be that program.
 
 use super::*;
+use crate::identity::handover::{Collect, DevicePolicy};
+use crate::identity::scopes::wish;
+use crate::identity::sign_in::{For, SignedIn};
+use crate::identity::tests::House;
+use crate::identity::{Denied, Origin};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use writ_core::command::Via;
+use zeroize::Zeroizing;
 
 const HERE: (&str, &str) = ("peer", "192.0.2.7");
 const ELSEWHERE: (&str, &str) = ("peer", "198.51.100.9");
@@ -26,6 +34,10 @@ impl Door {
     }
 }
 
+fn from(address: impl Into<IpAddr>) -> Origin {
+    Origin { address: Some(address.into()), agent: "test".into(), via: Via::Page, correlation: None }
+}
+
 fn text<'a>(json: &'a Json, name: &str) -> &'a str {
     json[name].as_str().unwrap()
 }
@@ -43,8 +55,11 @@ async fn somebody_signs_in_for_a_program_that_shows_a_code() {
     assert_eq!((&begun["expires_in"], &begun["interval"]), (&json!(900), &json!(5)));
     assert_eq!(error(&door.polls(device_code, TOOLS).await), "authorization_pending");
     assert_eq!(error(&door.polls(device_code, TOOLS).await), "slow_down");
+    // It was told to wait five seconds more from then on, and may be a little early.
+    door.clock.advance(Span::from_seconds(5));
+    assert_eq!(error(&door.polls(device_code, TOOLS).await), "slow_down");
     for early in [1, 0] {
-        door.clock.advance(Span::from_seconds(10 - early));
+        door.clock.advance(Span::from_seconds(15 - early));
         assert_eq!(error(&door.polls(device_code, TOOLS).await), "authorization_pending");
     }
 
@@ -137,6 +152,9 @@ async fn codes_are_bound_bounded_and_over_in_time() {
     door.house.identity.tend().await.unwrap();
     assert_eq!(door.house.identity.sessions_of(ANA).await.unwrap().len(), 0);
 
+    // It is known for five minutes more, and keeps its place for as long.
+    door.clock.advance(Span::from_minutes(5));
+    door.house.identity.tend().await.unwrap();
     for n in 0..50 {
         assert_eq!(door.begins(HERE, &[("client_id", TOOLS)]).await.status, StatusCode::OK, "{n}");
     }
@@ -167,8 +185,114 @@ async fn odd_requests_are_told_and_guesses_slowed_down() {
     }
     let foreign = [("origin", "https://evil.example"), HERE];
     assert_eq!(door.send("POST", "/device", &foreign, "user_code=BBBBBBBB".into()).await.status, StatusCode::FORBIDDEN);
-    for _ in 0..40 {
-        door.types(HERE, &[("user_code", "BBBB-BBBB")]).await;
+    // Guesses are counted, whatever they are for; one's own code in between makes up for none.
+    let begun = door.begins(HERE, &[("client_id", TOOLS)]).await.json();
+    for (there, decline) in [("192.0.2.7", ""), ("192.0.2.8", "1")] {
+        let there = ("peer", there);
+        for _ in 0..40 {
+            door.types(there, &[("user_code", "BBBB-BBBB"), ("decline", decline)]).await;
+            door.types(there, &[("user_code", text(&begun, "user_code"))]).await;
+        }
+        let wait = door.types(there, &[("user_code", "BBBB-BBBB"), ("decline", decline)]).await;
+        assert_eq!(wait.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(!wait.header("retry-after").is_empty());
     }
-    assert_eq!(door.types(HERE, &[("user_code", "BBBB-BBBB")]).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn the_operator_says_where_codes_are_confirmed_or_that_there_are_none() {
+    let (house, _phone) = House::with_ana().await;
+    let door = Door::with(house, DevicePolicy::Off).await;
+    assert_eq!(error(&door.begins(HERE, &[("client_id", TOOLS)]).await), "unauthorized_client");
+
+    let (house, phone) = House::with_ana().await;
+    let door = Door::with(house, DevicePolicy::Anywhere).await;
+    let begun = door.begins(ELSEWHERE, &[("client_id", TOOLS)]).await.json();
+    let page = door.types(HERE, &[("user_code", text(&begun, "user_code"))]).await;
+    assert!(page.text.contains("198.51.100.9") && page.text.contains("only if you started it there yourself"));
+    let done = door.signs_in_for(HERE, text(&begun, "user_code"), &door.fresh_code(&phone)).await;
+    assert!(done.status.is_success(), "{}", done.text);
+    assert_eq!(door.polls(text(&begun, "device_code"), TOOLS).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn where_nobody_can_tell_the_network_nobody_confirms() {
+    let (door, _phone) = with_ana().await;
+    let nowhere = ("x-nothing", "1");
+    // A proxy that the server was not told of: everybody comes from its address.
+    let proxied = [("peer", "10.0.0.2"), ("x-forwarded-for", "198.51.100.9")];
+    let begun = |headers: Vec<(&'static str, &'static str)>| async {
+        let path = format!("/{TENANT}/oauth2/v2.0/devicecode");
+        let headers = headers;
+        door.send("POST", &path, &headers, form(&[("client_id", TOOLS)])).await.json()
+    };
+    for (device, browser) in [(vec![nowhere], nowhere), (proxied.to_vec(), ("peer", "10.0.0.2"))] {
+        let begun = begun(device).await;
+        let page = door.types(browser, &[("user_code", text(&begun, "user_code"))]).await;
+        assert_eq!(page.status.as_u16(), 422, "{browser:?}");
+        assert!(page.text.contains("an unknown address") && !page.text.contains("name=\"password\""));
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_confirm_one_device_the_second_is_not_signed_in_nor_is_anybody_elsewhere() {
+    let (door, phone) = with_ana().await;
+    let (here, there) = (from(Ipv4Addr::new(192, 0, 2, 7)), from(Ipv4Addr::new(198, 51, 100, 9)));
+    let begun = door.begins(HERE, &[("client_id", TOOLS), ("scope", GRAPH)]).await.json();
+    let confirms = |origin: Origin, otp: String| {
+        let user_code = text(&begun, "user_code").to_owned();
+        let how = Collect::WithDevice { user_code, policy: DevicePolicy::SameNetwork };
+        let (purpose, identity) = (For::Later(wish("").unwrap(), how), door.house.identity.clone());
+        let password = Zeroizing::new(PASSWORD.to_owned());
+        async move { identity.with_password("ana", password, &otp, purpose, &origin).await }
+    };
+    let sessions = || async { door.house.identity.sessions_of(ANA).await.unwrap() };
+    let elsewhere: Result<SignedIn, Denied> = confirms(there, door.fresh_code(&phone)).await;
+    assert!(matches!(elsewhere, Err(Denied::Elsewhere(Some(_)))) && sessions().await.is_empty());
+    let first = confirms(here.clone(), door.fresh_code(&phone)).await.unwrap();
+    let second = confirms(here, door.fresh_code(&phone)).await;
+    assert!(matches!(second, Err(Denied::NoDevice)), "{second:?}");
+    assert_eq!(sessions().await.iter().map(|s| s.id).collect::<Vec<_>>(), [first.session.id]);
+}
+
+#[tokio::test]
+async fn strangers_with_many_addresses_fill_it_slowly_and_not_for_long() {
+    let (door, _phone) = with_ana().await;
+    let identity = &door.house.identity;
+    let client = Uuid::parse_str(TOOLS).ok();
+    let begin = |address: IpAddr| {
+        let wish = crate::identity::scopes::Wish { client, ..wish("User.Read").unwrap() };
+        identity.begin_device(wish, DevicePolicy::SameNetwork, &from(address))
+    };
+    // All the networks of one customer are one site.
+    let v6 = |site: u16, net: u16| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, site, net, 0, 0, 0, 1));
+    assert_eq!((0..1000).filter(|net| begin(v6(1, *net)).is_ok()).count(), 50);
+    assert!(begin(v6(2, 1)).is_ok());
+    // What was fetched or is over makes room.
+    for n in 0..9949u32 {
+        begin(IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n))).unwrap();
+    }
+    let late = IpAddr::from(Ipv4Addr::new(203, 0, 113, 1));
+    assert!(matches!(begin(late), Err(Denied::Busy)));
+    door.clock.advance(Span::from_minutes(20));
+    identity.tend().await.unwrap();
+    assert!((0..50).all(|_| begin(late).is_ok()) && begin(v6(1, 1)).is_ok());
+    assert!(begin(late).is_err());
+}
+
+#[tokio::test]
+async fn a_device_that_was_given_its_tokens_makes_room_for_the_next() {
+    let (door, phone) = with_ana().await;
+    for _ in 0..2 {
+        let mut begun = Json::Null;
+        for _ in 0..50 {
+            let reply = door.begins(HERE, &[("client_id", TOOLS)]).await;
+            if reply.status.is_success() {
+                begun = reply.json();
+            }
+        }
+        assert_eq!(door.begins(HERE, &[("client_id", TOOLS)]).await.status, StatusCode::SERVICE_UNAVAILABLE);
+        door.signs_in_for(HERE, text(&begun, "user_code"), &door.fresh_code(&phone)).await;
+        assert_eq!(door.polls(text(&begun, "device_code"), TOOLS).await.status, StatusCode::OK);
+    }
 }
