@@ -12,7 +12,7 @@ use super::dispatch::Version;
 use super::held::Seen;
 use super::odata::options::{Of, Query, pairs_of};
 use super::odata::render::{Room, write};
-use super::odata::value::write_text;
+use super::odata::value::{Key, write_text};
 use super::odata::{Entity, Row};
 use super::page::{Place, ROWS_BYTES_MAX, Shape, fitting, page};
 use super::permissions::needed_to_expand;
@@ -118,7 +118,7 @@ pub struct Standing {
     /// What tokens are bound to.
     place: OnceLock<Place>,
     /// The keys in the token that came, if one did.
-    after: OnceLock<Vec<Json>>,
+    after: OnceLock<Vec<Key>>,
     /// What is listed.
     of: OnceLock<&'static Entity>,
 }
@@ -337,7 +337,7 @@ impl Ask {
     }
 
     /// The keys of the last row of the page before, when a further page is asked for.
-    pub fn resumed(&self, query: &Query, shape: &Shape) -> Result<Option<&[Json]>, Problem> {
+    pub fn resumed(&self, query: &Query, shape: &Shape) -> Result<Option<&[Key]>, Problem> {
         let Some(token) = &query.skiptoken else { return Ok(None) };
         let after = match self.page.after.get() {
             Some(after) => after,
@@ -390,14 +390,14 @@ impl Ask {
     }
 
     /// The keys of the row that reading may begin after, if it may: not when all rows have to be counted or sorted.
-    pub fn seeks(&self, query: &Query, shape: &Shape) -> Result<Option<&[Json]>, Problem> {
+    pub fn seeks(&self, query: &Query, shape: &Shape) -> Result<Option<&[Key]>, Problem> {
         if shape.seekable(query) && !self.counting { self.resumed(query, shape) } else { Ok(None) }
     }
 
     /// The id at which sorted rows may begin for this page; nil for the first page, and when all rows are needed.
     fn begins_at(&self, query: &Query, shape: &Shape) -> Result<Uuid, Problem> {
         let last = if query.order.is_empty() { self.seeks(query, shape)? } else { None };
-        Ok(last.and_then(|keys| keys.first()?.as_str()?.parse().ok()).unwrap_or_default())
+        Ok(last.and_then(|keys| keys.first()?.guid()).unwrap_or_default())
     }
 
     /// The page that a query asks for of these rows, or their number.
@@ -482,6 +482,6 @@ impl Ask {
 
     /// Graph's address of a resource's description.
     pub fn context_url(&self, context: &str) -> String {
-        format!("{}/$metadata#{context}", self.base)
+        [&self.base, "/$metadata#", context].concat()
     }
 }

@@ -33,7 +33,7 @@ pub async fn requests<'a>(ask: &'a Ask, sort: Sort, query: &Query, seen: Seen) -
         return Ok(Found::few(shape, rows));
     }
     let at = ask.seeks(query, &shape)?;
-    let from = at.and_then(|at| at.first()?.as_str()?.parse().ok()).unwrap_or(RequestId::from_u128(0));
+    let from = RequestId(at.and_then(|at| at.first()?.guid()).unwrap_or_default());
     // What the filter pins is compared before it is made into what Graph shows.
     let roles = pinned::<RoleId>(query, "roleDefinitionId");
     let scopes = held::scopes(query);

@@ -98,7 +98,7 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
             Stand { seen: At::after(newest), since: newest, epoch }
         }
         Some(token) => {
-            let values = place.values_in(token);
+            let values = place.held_in(token).and_then(|held| serde_json::from_slice(&held).ok());
             values.and_then(Stand::read).ok_or_else(|| {
                 Problem::bad_request(
                     "Badly formed token: it is not one that this server gave to this caller for this query. Follow \
@@ -135,7 +135,7 @@ async fn delta(ask: &Ask, feed: &'static Feed) -> Written {
     };
     let mut out = Map::new();
     out.insert("@odata.context".into(), json!(ask.context_url(feed.context)));
-    out.insert(annotation.into(), json!(place.link(name, &stand.values())));
+    out.insert(annotation.into(), json!(place.link(name, Json::Array(stand.values()).to_string().into_bytes())));
     out.insert("value".into(), Json::Array(told(ask, &query, page, only.as_deref())));
     Ok(Answer::Found(Json::Object(out)))
 }

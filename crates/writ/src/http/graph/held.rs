@@ -7,7 +7,7 @@
 use super::ask::{Ask, Whose};
 use super::odata::Kind;
 use super::odata::options::{By, Query};
-use super::odata::value::Value;
+use super::odata::value::{Key, Value};
 use super::page::Shape;
 use crate::http::problem::Problem;
 use uuid::Uuid;
@@ -256,7 +256,6 @@ fn by(properties: &[&'static str]) -> Shape {
 }
 
 /// The nth key of the row that a page begins after; nil, with which everything begins, on the first page.
-fn id(at: Option<&[serde_json::Value]>, nth: usize) -> Uuid {
-    let text = at.and_then(|at| at.get(nth)?.as_str());
-    text.and_then(|text| Uuid::try_parse(text).ok()).unwrap_or_default()
+fn id(at: Option<&[Key]>, nth: usize) -> Uuid {
+    at.and_then(|at| at.get(nth)?.guid()).unwrap_or_default()
 }

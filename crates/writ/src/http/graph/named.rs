@@ -31,7 +31,7 @@ pub fn list<'a>(ask: &'a Ask, entity: &'static Entity, context: &str, index: &'a
         return ask.page_of(&query, context, &shape, all.filter(|row| std::ptr::eq(row.entity(), entity)));
     }
     let at = ask.seeks(&query, &shape)?;
-    let after = at.and_then(|at| Some((at.first()?.as_str()?, at.get(1)?.as_str()?.parse().ok()?)));
+    let after = at.and_then(|at| Some((at.first()?.text()?, PrincipalId(at.get(1)?.guid()?))));
     let begins = query.filter.as_ref().and_then(|f| f.begins("displayName")).unwrap_or_default();
     let ids = index.after(begins, after);
     ask.page_of(&query, context, &shape, ids.filter_map(|id| Object::principal(&ask.moment, id)))

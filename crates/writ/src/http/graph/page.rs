@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
-use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use writ_core::ids::PrincipalId;
@@ -102,9 +102,8 @@ impl Place {
         tag
     }
 
-    /// The URL that goes on from here, with a signed token of this name that holds these values.
-    pub fn link(&self, name: &str, at: &[Json]) -> String {
-        let mut token = Json::Array(at.to_vec()).to_string().into_bytes();
+    /// The URL that goes on from here, with a signed token of this name that holds these bytes.
+    pub fn link(&self, name: &str, mut token: Vec<u8>) -> String {
         let tag = self.tag(&token);
         token.extend_from_slice(&tag);
         let mut url = String::with_capacity(self.url.len() + 256 + token.len() * 4 / 3);
@@ -123,25 +122,23 @@ impl Place {
         url
     }
 
-    /// The values in a token that this server gave to this caller for this query; `None` for any other text.
-    pub fn values_in(&self, token: &str) -> Option<Vec<Json>> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (payload, given) = bytes.split_last_chunk::<TAG>()?;
-        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.tag(payload)[..], &given[..])) {
+    /// The bytes in a token that this server gave to this caller for this query; `None` for any other text.
+    pub fn held_in(&self, token: &str) -> Option<Vec<u8>> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (held, given) = bytes.split_last_chunk::<TAG>()?;
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.tag(held)[..], &given[..])) {
             return None;
         }
-        match serde_json::from_slice::<Json>(payload) {
-            Ok(Json::Array(at)) => Some(at),
-            _ => None,
-        }
+        bytes.truncate(bytes.len() - TAG);
+        Some(bytes)
     }
 
     /// The keys of the last row of the page before, in the token of a further page.
     ///
     /// # Errors
     /// When this server did not give the token to this caller for this query.
-    pub fn resumed(&self, token: &str) -> Result<Vec<Json>, Problem> {
-        self.values_in(token).ok_or_else(wrong)
+    pub fn resumed(&self, token: &str) -> Result<Vec<Key>, Problem> {
+        self.held_in(token).and_then(|held| token::read(&held)).ok_or_else(wrong)
     }
 }
 
@@ -209,7 +206,7 @@ impl Shape {
 
     /// Whether rows come in the order that the query wants.
     pub fn as_wanted(&self, query: &Query) -> bool {
-        self.sorted && (query.order.is_empty() || self.order == keys(query, self))
+        self.sorted && (query.order.is_empty() || self.order == *keys(query, self))
     }
 
     /// How many rows there are, if the query counts all of them and that is known.
@@ -255,17 +252,15 @@ pub fn page<'p, R: Row>(
     shown: impl Fn(&R) -> bool,
     query: &Query,
     shape: &Shape,
-    after: Option<&[Json]>,
+    after: Option<&[Key]>,
     place: impl FnOnce() -> Result<&'p Place, Problem>,
     room: &Room<'_>,
 ) -> Result<Page, Problem> {
     let keys = keys(query, shape);
-    let after: Option<Vec<Key>> =
-        after.map(|at| keys.iter().zip(at).map(|(by, json)| Key::read(&by.kind, json)).collect());
     let size = query.top.unwrap_or(shape.usual).max(1) as usize;
     let skip = if after.is_some() { 0 } else { query.skip as usize };
     let rows = rows.filter(|row| query.lets(row) && shown(row));
-    let follows = |row: &R| after.as_ref().is_none_or(|after| placed(row, after, &keys) == Ordering::Greater);
+    let follows = |row: &R| after.is_none_or(|after| placed(row, after, &keys) == Ordering::Greater);
     let picked = if shape.as_wanted(query) {
         in_order(rows, follows, skip, size, shape.seekable(query))
     } else if skip <= SKIP_MAX {
@@ -276,10 +271,7 @@ pub fn page<'p, R: Row>(
         )));
     };
     let next = match picked.rows.last() {
-        Some(last) if picked.more => {
-            let at: Vec<Json> = keys_of(last, &keys).iter().map(Key::to_json).collect();
-            Some(place()?.link("$skiptoken", &at))
-        }
+        Some(last) if picked.more => Some(place()?.link("$skiptoken", token::write(&keys_of(last, &keys)))),
         _ => None,
     };
     let mut out = Vec::new();
@@ -369,23 +361,23 @@ fn sorted<R: Row>(
 
 /// The keys by which rows are sorted and pages resumed, which tell all rows apart: after those that the query names comes
 /// the shape's own, because an id that Graph composes is dear to make for every row that another key does not tell.
-pub fn keys(query: &Query, shape: &Shape) -> Vec<By> {
+pub fn keys<'q>(query: &'q Query, shape: &'q Shape) -> Cow<'q, [By]> {
     if query.order.is_empty() {
-        return shape.order.clone();
+        return Cow::Borrowed(&shape.order);
     }
     let mut keys = query.order.clone();
     let apart = |by: &By| by.property == "id" || shape.order.last().is_some_and(|own| own.property == by.property);
     if !keys.iter().any(apart) {
         keys.extend(shape.order.last().cloned());
     }
-    keys
+    Cow::Owned(keys)
 }
 
-/// Whether a token holds a value for each of these keys.
+/// Whether a token holds a key for each of these keys.
 ///
 /// # Errors
 /// When it does not: it was given for another order.
-pub fn fitting<'k>(at: &'k [Json], query: &Query, shape: &Shape) -> Result<&'k [Json], Problem> {
+pub fn fitting<'k>(at: &'k [Key], query: &Query, shape: &Shape) -> Result<&'k [Key], Problem> {
     if at.len() == keys(query, shape).len() { Ok(at) } else { Err(wrong()) }
 }
 
@@ -431,3 +423,4 @@ fn wrong() -> Problem {
 
 #[cfg(test)]
 mod tests;
+mod token;

@@ -69,7 +69,7 @@ impl<R: Row, P: Ord + Copy> Records<R, P> {
         let Asked { mut query, oldest_first } = asked;
         let by_place = By { property: "position", kind: Kind::Id, descending: !oldest_first };
         let shape = Shape::by_id().sorted().ordered(vec![by_place]);
-        let last = ask.resumed(&query, &shape)?.and_then(|keys| (self.read)(keys.first()?.as_str()?));
+        let last = ask.resumed(&query, &shape)?.and_then(|keys| (self.read)(keys.first()?.text()?));
         // A count is of all records, whichever page it stands on.
         let all = query.count || ask.counting;
         let beyond = |place: P| last.is_none_or(|last| if oldest_first { place > last } else { place < last });

@@ -225,8 +225,8 @@ impl Key {
         }
     }
 
-    /// A key from its JSON form, or from a value's.
-    pub fn read(kind: &Kind, json: &Json) -> Key {
+    /// The key that a value of this kind in its JSON form is sorted by.
+    fn read(kind: &Kind, json: &Json) -> Key {
         let text = json.as_str();
         match kind {
             _ if json.is_null() => Key::Null,
@@ -242,19 +242,6 @@ impl Key {
                     _ => Key::Text(text.to_owned()),
                 }
             }
-        }
-    }
-
-    /// As JSON, for a page's token.
-    pub fn to_json(&self) -> Json {
-        match self {
-            Key::Null => Json::Null,
-            Key::Bool(b) => Json::Bool(*b),
-            Key::Number(n) => Json::from(*n),
-            Key::Time(t) => Json::String(t.to_string()),
-            Key::Span(s) => Json::String(s.to_string()),
-            Key::Guid(id) => Json::String(id.to_string()),
-            Key::Text(text) => Json::String(text.clone()),
         }
     }
 
@@ -364,7 +351,7 @@ mod tests {
         }
 
         #[test]
-        fn a_key_survives_a_token(text in ".{0,12}", n in any::<i32>(), ms in 0i64..1_000_000_000, guid in any::<u128>()) {
+        fn a_key_is_the_same_however_a_row_gives_its_value(text in ".{0,12}", n in any::<i32>(), ms in 0i64..1_000_000_000, guid in any::<u128>()) {
             for (kind, value) in [
                 (Kind::Text, Value::from(text.as_str())),
                 (Kind::Id, Value::from(text.as_str())),
@@ -376,7 +363,6 @@ mod tests {
                 (Kind::Text, Value::Null),
             ] {
                 let key = Key::of(&kind, &value);
-                prop_assert_eq!(Key::read(&kind, &key.to_json()).order(&key), Ordering::Equal);
                 // Whether a row gives a value typed or as JSON makes no difference.
                 prop_assert_eq!(Key::of(&kind, &Value::Json(value.into_json())).order(&key), Ordering::Equal);
             }

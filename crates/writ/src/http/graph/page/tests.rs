@@ -4,7 +4,7 @@ use super::*;
 use crate::http::graph::odata::options::{Of, pairs_of};
 use crate::http::graph::odata::tests::{THING, Thing};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 const URL: &str = "http://localhost:8443/v1.0/things";
