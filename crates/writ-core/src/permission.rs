@@ -377,18 +377,24 @@ pub fn permitted(caller: &Caller, thing: Thing, act: Act) -> Result<(), Refusal>
 /// The same where any one of several is enough. Callers at Writ's own doors carry every permission.
 pub(crate) fn any_permitted(caller: &Caller, things: &[Thing], act: Act) -> Result<(), Refusal> {
     let Some(has) = &caller.scopes else { return Ok(()) };
-    let mut any_of: Vec<&'static str> = Vec::new();
-    for thing in things {
+    let needed = |thing: &Thing| {
         let needed = permissions(*thing, act);
-        for name in if caller.app_only { needed.application } else { needed.delegated } {
-            if !any_of.contains(name) {
-                any_of.push(name);
-            }
-        }
-    }
+        if caller.app_only { needed.application } else { needed.delegated }
+    };
     let carries = |name: &str| has.iter().any(|h| h.eq_ignore_ascii_case(name));
-    if any_of.iter().any(|entry| entry.split(" and ").all(carries)) {
+    // Only an entry that names several has a blank in it.
+    let holds = |entry: &&'static str| match entry.contains(' ') {
+        true => entry.split(" and ").all(carries),
+        false => carries(entry),
+    };
+    if things.iter().flat_map(needed).any(holds) {
         return Ok(());
+    }
+    let mut any_of: Vec<&'static str> = Vec::new();
+    for name in things.iter().flat_map(needed) {
+        if !any_of.contains(name) {
+            any_of.push(name);
+        }
     }
     let thing = things.first().copied().unwrap_or(Thing::Objects);
     Err(Refusal::MissingScope { thing, any_of, has: has.to_vec() })

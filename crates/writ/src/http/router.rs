@@ -195,6 +195,7 @@ const CAREFUL: [(HeaderName, &str); 6] = [
 
 fn headers(response: &mut Response, ids: &Ids, now: Time) {
     let headers = response.headers_mut();
+    headers.reserve(CAREFUL.len() + 3);
     if let Some(date) = http_date(now) {
         headers.entry(header::DATE).or_insert(date);
     }

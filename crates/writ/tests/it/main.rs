@@ -25,6 +25,7 @@ mod people;
 mod permissions;
 mod plainly;
 mod policies;
+mod policy_texts;
 mod programs;
 mod prolonging;
 mod records;

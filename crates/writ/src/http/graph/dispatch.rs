@@ -171,7 +171,7 @@ fn origin(app: &App, parts: &Parts) -> Result<String, Problem> {
     if host.is_empty() || host.len() > 255 || !host.bytes().all(plain) {
         return Err(Problem::bad_request("The Host header is not a host."));
     }
-    Ok(format!("{}://{host}", if app.tls { "https" } else { "http" }))
+    Ok([if app.tls { "https://" } else { "http://" }, host].concat())
 }
 
 /// The host that a request names.
@@ -273,10 +273,11 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         let segment = cast.map_or("$ref".to_owned(), |c| format!("microsoft.graph.{}", c.name));
         return Err(Problem::unknown_segment(&segment));
     }
-    let base = format!("{origin}/{}", version.segment());
-    let ask = Ask {
+    let base = [&origin, "/", version.segment()].concat();
+    // It is large, and futures are moved while they are put together.
+    let ask = Box::new(Ask {
         moment: Moment::of(&app, &caller),
-        url: format!("{base}/{}", path.trim_start_matches('/')),
+        url: [&base, "/", path.trim_start_matches('/')].concat(),
         parameters: found.parameters,
         own: own || found.route.path == "me",
         bytes: body,
@@ -294,7 +295,7 @@ async fn charged(incoming: Incoming, cost: &mut Option<Charge>) -> Result<Answer
         eventual,
         page: Standing::default(),
         reach: if permissions::looks(found.route) { Reach::near() } else { Reach::unbounded() },
-    };
+    });
     let answer = walk::answered(found.route, ask).await?;
     match (counting, answer) {
         (true, Answer::Count(n)) => Ok(Answer::Count(n)),

@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 use writ_core::ids::{PrincipalId, RequestId, RoleId, TenantId};
 use writ_core::scope::{Scope, Target};
 
@@ -52,7 +53,13 @@ pub fn holder(id: &str) -> Option<(PrincipalId, RoleId)> {
 
 /// A policy's id. There is one policy for each role, and it carries the role's GUID.
 pub fn policy(kind: &str, tenant: TenantId, role: RoleId) -> String {
-    format!("{kind}_{tenant}_{role}")
+    let mut id = String::with_capacity(kind.len() + 2 * (1 + Hyphenated::LENGTH));
+    id.push_str(kind);
+    for part in [tenant.0, role.0] {
+        id.push('_');
+        id.push_str(part.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    }
+    id
 }
 
 /// What a policy id names: its kind (`Directory` or `DirectoryRole`) and role, or the reason it names nothing.

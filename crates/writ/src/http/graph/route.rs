@@ -111,6 +111,10 @@ pub struct Found {
 pub fn segments(raw: &str) -> Result<Vec<String>, Problem> {
     let mut out = Vec::new();
     for s in raw.split('/').filter(|s| !s.is_empty()) {
+        if !s.bytes().any(|c| matches!(c, b'%' | b'\'')) {
+            out.push(s.to_owned());
+            continue;
+        }
         let text = percent_decode_str(s).decode_utf8().map_err(|_| Problem::unknown_segment(s))?;
         let keyed = text.strip_suffix("')").and_then(|t| t.split_once("('"));
         match keyed {

@@ -204,7 +204,7 @@ impl Drop for Place {
 ///
 /// # Errors
 /// What the route answers; 503 when too many long walks wait already, 400 when even a long one would not do.
-pub async fn answered(route: &'static Route, ask: Ask) -> Result<Answer, Problem> {
+pub async fn answered(route: &'static Route, ask: Box<Ask>) -> Result<Answer, Problem> {
     let near = match route.handler {
         Handler::Now(read) => read(&ask),
         Handler::Later(wait) => wait(&ask).await,

@@ -96,6 +96,10 @@ pub trait Row {
     fn value(&self, property: &str) -> Value<'_> {
         Value::Json(self.get(property))
     }
+    /// The whole row with its type as JSON, if it is one of those that are written once for all that say the same.
+    fn whole(&self) -> Option<&[u8]> {
+        None
+    }
     /// What a link leads to.
     fn link(&self, _name: &str) -> Linked<'_> {
         Linked::One(None)
@@ -130,6 +134,9 @@ impl Row for Box<dyn Row + '_> {
     }
     fn value(&self, property: &str) -> Value<'_> {
         (**self).value(property)
+    }
+    fn whole(&self) -> Option<&[u8]> {
+        (**self).whole()
     }
     fn link(&self, name: &str) -> Linked<'_> {
         (**self).link(name)

@@ -187,6 +187,11 @@ impl Query {
         Self { filter, ..self }
     }
 
+    /// Whether a row shows what it usually shows, and nothing comes along.
+    pub fn chooses_nothing(&self) -> bool {
+        self.select.is_none() && self.empty.is_empty() && self.expand.is_empty()
+    }
+
     /// Whether the filter lets no row through.
     pub fn never(&self) -> bool {
         matches!(&self.filter, Some(Filter::Or(parts)) if parts.is_empty())

@@ -69,6 +69,34 @@ pub fn write(
     out: &mut Vec<u8>,
     room: &Room<'_>,
 ) -> Result<(), Full> {
+    let typed = typed || query.typed || !std::ptr::eq(row.entity(), query.entity);
+    if typed
+        && context.is_empty()
+        && query.chooses_nothing()
+        && let Some(whole) = row.whole()
+    {
+        out.extend_from_slice(whole);
+        return room.holds(out);
+    }
+    write_each(row, query, typed, context, out, room)
+}
+
+/// The row as JSON with its type, as a query that chooses nothing shows it: for rows that keep it.
+pub fn whole(row: &dyn Row) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Nothing comes along, so there is room for all of it.
+    let _ = write_each(row, &Query::plain(row.entity()), true, "", &mut out, &Room::PLAIN);
+    out
+}
+
+fn write_each(
+    row: &dyn Row,
+    query: &Query,
+    typed: bool,
+    context: &str,
+    out: &mut Vec<u8>,
+    room: &Room<'_>,
+) -> Result<(), Full> {
     let entity = row.entity();
     let mut begun = false;
     let mut name = |name: &str, out: &mut Vec<u8>| {
@@ -84,7 +112,7 @@ pub fn write(
         name("@odata.context", out);
         write_text(context, out);
     }
-    if typed || query.typed || !std::ptr::eq(entity, query.entity) {
+    if typed {
         name("@odata.type", out);
         out.extend_from_slice(b"\"#microsoft.graph.");
         out.extend_from_slice(entity.name.as_bytes());
