@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Leads clients whose hosts are fixed to Writ: a CONNECT proxy that knows one host and refuses all others.
+"""Leads clients whose hosts are fixed to Writ: a CONNECT proxy that knows a few names and refuses all others.
 
-    connect_proxy.py LISTEN_PORT WRIT_HOST:PORT [NAME ...]      NAME defaults to graph.microsoft.com
+    connect_proxy.py LISTEN_PORT WRIT_HOST:PORT [NAME ...]      for graph.microsoft.com and login.microsoftonline.com if none is given
 
 It listens on loopback only, and passes bytes on without reading them: the client still checks Writ's certificate, which must
-be for NAME too.
+be for each NAME too.
 """
 import asyncio
 import sys
 
 LISTEN = int(sys.argv[1])
 HOST, PORT = sys.argv[2].rsplit(':', 1)
-NAMES = sys.argv[3:] or ['graph.microsoft.com']
+NAMES = sys.argv[3:] or ['graph.microsoft.com', 'login.microsoftonline.com']
 
 
 async def pump(source, sink):
