@@ -187,7 +187,8 @@ pub(super) struct Program {
     /// Its name; empty when it is not known here.
     pub(super) name: String,
     pub(super) app: Uuid,
-    /// Permissions it asks for; none means all.
+    /// Whether it asks for everything, and else for which permissions.
+    pub(super) all: bool,
     pub(super) scopes: Vec<String>,
     pub(super) renews: bool,
     /// What it asks for that is not here.
@@ -201,7 +202,8 @@ impl Program {
         Self {
             name: applications::name_of(&state, client).unwrap_or_default().to_owned(),
             app: client,
-            scopes: if wish.all() { Vec::new() } else { wish.scopes.iter().filter(named).cloned().collect() },
+            all: wish.all(),
+            scopes: wish.scopes.iter().filter(named).cloned().collect(),
             renews: wish.says("offline_access"),
             unknown: wish.unknown.clone(),
         }

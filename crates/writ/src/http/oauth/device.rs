@@ -39,9 +39,10 @@ pub(super) async fn begin(
     let (parts, form) = Form::of(request).await?;
     let wish = Wish { client: Some(form.client()?), ..form.any_wish()? };
     let mut origin = origin(&parts);
-    // A proxy is in front that this server was not told of. Everybody comes from its address, and they are not in one
-    // network for it.
-    if !app.behind_proxy && ["x-forwarded-for", "forwarded"].iter().any(|name| parts.headers.contains_key(*name)) {
+    // A proxy is in front that this server was not told of, or it was told of one that does not say who asks. Everybody
+    // comes from the proxy's address then, and they are not in one network for it.
+    let told = |name| parts.headers.contains_key(name);
+    if told("x-forwarded-for") != app.behind_proxy || (told("forwarded") && !app.behind_proxy) {
         origin.address = None;
     }
     let begun = identity.begin_device(wish, app.devices, &origin)?;

@@ -64,10 +64,10 @@ pub(crate) fn form(fields: &[(&str, &str)]) -> String {
 
 impl Door {
     pub(crate) async fn of(house: House) -> Door {
-        Door::with(house, DevicePolicy::default()).await
+        Door::with(house, DevicePolicy::default(), false).await
     }
 
-    pub(crate) async fn with(house: House, devices: DevicePolicy) -> Door {
+    pub(crate) async fn with(house: House, devices: DevicePolicy, behind_proxy: bool) -> Door {
         let engine = house.engine();
         let store = Store::Memory(house.log.clone());
         let throttle = Arc::<Throttle>::default();
@@ -79,7 +79,7 @@ impl Door {
             pages: PageKey::new(&[9; 32]),
             public: None,
             tls: false,
-            behind_proxy: false,
+            behind_proxy,
             devices,
             throttle: throttle.clone(),
             streams: std::sync::Arc::default(),

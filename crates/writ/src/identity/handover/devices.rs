@@ -72,9 +72,7 @@ impl std::fmt::Debug for Secret {
 /// What is known of a device before somebody signs in for it.
 #[derive(Clone, Debug)]
 pub struct Looked {
-    /// The program, as it calls itself.
-    pub client: Option<Uuid>,
-    /// The permissions it wants.
+    /// Which program it is, as it says itself, and what it wants.
     pub wish: Wish,
     /// Where it asks from.
     pub address: Option<IpAddr>,
@@ -149,12 +147,7 @@ impl Devices {
         let key = hash(device_code.value());
         all.typed.insert(user_code.clone(), key);
         let device = Device {
-            looked: Looked {
-                client: wish.client,
-                wish,
-                address: origin.address.map(|ip| ip.to_canonical()),
-                asked: now,
-            },
+            looked: Looked { wish, address: origin.address.map(|ip| ip.to_canonical()), asked: now },
             site,
             user_code: user_code.clone(),
             until: now + USER_CODE_SPAN,
@@ -190,7 +183,7 @@ impl Devices {
     pub(super) fn poll(&self, code: &str, client: Uuid, now: Time) -> Option<Answer> {
         let mut all = self.0.lock();
         let key = hash(code);
-        let device = all.devices.get_mut(&key).filter(|device| device.looked.client == Some(client))?;
+        let device = all.devices.get_mut(&key).filter(|device| device.looked.wish.client == Some(client))?;
         if now >= device.until {
             return Some(Answer::Expired);
         }
@@ -317,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_policy_says_from_where_a_device_is_confirmed() {
-        let at = |address| Looked { client: None, wish: Wish::default(), address, asked: Time::from_millis(0) };
+        let at = |address| Looked { wish: Wish::default(), address, asked: Time::from_millis(0) };
         for (device, browser, same) in [
             ("192.0.2.7", "192.0.2.7", true),
             ("192.0.2.7", "192.0.2.8", false),

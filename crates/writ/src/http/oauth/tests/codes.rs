@@ -443,7 +443,11 @@ async fn what_is_not_here_is_left_out_and_named() {
     let answer = door.fetches(&code, &[]).await.json();
     assert_eq!(answer["scope"], "User.Read openid");
     // Unknown ones alone give nothing; they never stand for all.
-    let code = door.code(&phone, &request(&[("scope", "Mail.Send openid offline_access")])).await;
+    let alone = request(&[("scope", "Mail.Send openid offline_access")]);
+    let page = door.get(&alone, "").await.text;
+    assert!(page.contains("may do nothing here") && !page.contains("whatever you may"), "{page}");
+    assert!(door.get(&request(&[]), "").await.text.contains("whatever you may"));
+    let code = door.code(&phone, &alone).await;
     let answer = door.fetches(&code, &[]).await.json();
     assert_eq!(claims(&answer["access_token"])["scp"], "openid offline_access");
     assert_eq!(door.me(&answer["access_token"]).await.status, StatusCode::FORBIDDEN);

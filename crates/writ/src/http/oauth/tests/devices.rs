@@ -202,11 +202,11 @@ async fn odd_requests_are_told_and_guesses_slowed_down() {
 #[tokio::test]
 async fn the_operator_says_where_codes_are_confirmed_or_that_there_are_none() {
     let (house, _phone) = House::with_ana().await;
-    let door = Door::with(house, DevicePolicy::Off).await;
+    let door = Door::with(house, DevicePolicy::Off, false).await;
     assert_eq!(error(&door.begins(HERE, &[("client_id", TOOLS)]).await), "unauthorized_client");
 
     let (house, phone) = House::with_ana().await;
-    let door = Door::with(house, DevicePolicy::Anywhere).await;
+    let door = Door::with(house, DevicePolicy::Anywhere, false).await;
     let begun = door.begins(ELSEWHERE, &[("client_id", TOOLS)]).await.json();
     let page = door.types(HERE, &[("user_code", text(&begun, "user_code"))]).await;
     assert!(page.text.contains("198.51.100.9") && page.text.contains("only if you started it there yourself"));
@@ -217,20 +217,29 @@ async fn the_operator_says_where_codes_are_confirmed_or_that_there_are_none() {
 
 #[tokio::test]
 async fn where_nobody_can_tell_the_network_nobody_confirms() {
-    let (door, _phone) = with_ana().await;
-    let nowhere = ("x-nothing", "1");
-    // A proxy that the server was not told of: everybody comes from its address.
-    let proxied = [("peer", "10.0.0.2"), ("x-forwarded-for", "198.51.100.9")];
-    let begun = |headers: Vec<(&'static str, &'static str)>| async {
+    const NOWHERE: (&str, &str) = ("x-nothing", "1");
+    const PROXY: (&str, &str) = ("peer", "10.0.0.2");
+    const MINE: (&str, &str) = ("x-forwarded-for", "198.51.100.9");
+    const OTHERS: (&str, &str) = ("x-forwarded-for", "192.0.2.7");
+    for (behind_proxy, device, browser, same) in [
+        (false, [NOWHERE, NOWHERE], [NOWHERE, NOWHERE], false),
+        // A proxy that the server was not told of: everybody comes from its address.
+        (false, [PROXY, OTHERS], [PROXY, MINE], false),
+        (false, [PROXY, ("forwarded", "for=192.0.2.7")], [PROXY, ("forwarded", "for=198.51.100.9")], false),
+        // One that it was told of and that does not say who asks, or says it in another language.
+        (true, [PROXY, NOWHERE], [PROXY, NOWHERE], false),
+        (true, [PROXY, ("x-forwarded-for", "unknown")], [PROXY, ("x-forwarded-for", "unknown")], false),
+        (true, [PROXY, OTHERS], [PROXY, MINE], false),
+        (true, [PROXY, MINE], [PROXY, MINE], true),
+    ] {
+        let (house, _phone) = House::with_ana().await;
+        let door = Door::with(house, DevicePolicy::SameNetwork, behind_proxy).await;
         let path = format!("/{TENANT}/oauth2/v2.0/devicecode");
-        let headers = headers;
-        door.send("POST", &path, &headers, form(&[("client_id", TOOLS)])).await.json()
-    };
-    for (device, browser) in [(vec![nowhere], nowhere), (proxied.to_vec(), ("peer", "10.0.0.2"))] {
-        let begun = begun(device).await;
-        let page = door.types(browser, &[("user_code", text(&begun, "user_code"))]).await;
-        assert_eq!(page.status.as_u16(), 422, "{browser:?}");
-        assert!(page.text.contains("an unknown address") && !page.text.contains("name=\"password\""));
+        let begun = door.send("POST", &path, &device, form(&[("client_id", TOOLS)])).await.json();
+        let typed = form(&[("user_code", text(&begun, "user_code"))]);
+        let page = door.send("POST", "/device", &[&OURS[..], &browser].concat(), typed).await;
+        assert_eq!(page.status.as_u16(), if same { 200 } else { 422 }, "{behind_proxy} {device:?} {}", page.text);
+        assert_eq!(page.text.contains("name=\"password\""), same);
     }
 }
 
