@@ -356,6 +356,11 @@ class Story:
         got = app.acquire_token_interactive(EVERYTHING, claims_challenge=CHALLENGE, timeout=60)
         claims = read(got["access_token"]) if "access_token" in got else got
         self.checks.that("signing in with a claims challenge meets it", claims.get("acrs") == ["c1"], claims)
+        flow = app.initiate_device_flow(EVERYTHING, claims_challenge=CHALLENGE)
+        Browser().confirm(flow["verification_uri"], flow["user_code"], self.people.next())
+        got = app.acquire_token_by_device_flow(flow, claims_challenge=CHALLENGE)
+        claims = read(got["access_token"]) if "access_token" in got else got
+        self.checks.that("and so does signing in by device code", claims.get("acrs") == ["c1"], claims)
 
     def device(self):
         """MSAL shows a code; somebody signs in elsewhere."""
@@ -423,6 +428,17 @@ class Story:
             that(f"{claim} is not met so", Forms(page.text).with_field("key") is None, page.text)
             forced = browser.session.post(raw.url, data=form[1], headers={"origin": BASE}, allow_redirects=False)
             that("not even by sending the form", forced.status_code >= 400 and not code_in(forced), forced.status_code)
+
+    def processes_share_tokens(self):
+        """Two processes of one program bring the same refresh token at once, as those that share a file of tokens do."""
+        that, app = self.checks.that, msal_app()
+        Opened.person = self.people.next()
+        held = app.acquire_token_interactive(["User.Read", "Group.Read.All"], timeout=60)["refresh_token"]
+        one, other = (msal_app().acquire_token_by_refresh_token(held, [scope]) for scope in ("User.Read", "Group.Read.All"))
+        that("both get their tokens", "access_token" in one and "access_token" in other, (one, other))
+        that("and can go on with either", one.get("refresh_token") == other.get("refresh_token"))
+        more = msal_app().acquire_token_by_refresh_token(other["refresh_token"], ["User.Read"])
+        that("which is good", "access_token" in more and graph(more["access_token"]).status_code == 200, more)
 
     def codes_are_good_once(self):
         that, raw = self.checks.that, Raw(self.endpoints)
@@ -504,6 +520,7 @@ def main():
         story.device,
         story.azure_identity,
         story.one_sign_in_after_another,
+        story.processes_share_tokens,
         story.codes_are_good_once,
         story.codes_are_bound,
         story.requests_are_judged,

@@ -172,8 +172,11 @@ impl Identity {
     async fn issued(&self, held: &Held) -> Result<Issued, Denied> {
         let session = self.0.sessions.get(held.principal, held.session, self.now()).await?;
         self.alive(&session)?;
-        let refresh =
-            if held.wish.says("offline_access") { self.0.sessions.first_refresh(&session).await? } else { None };
+        let refresh = if held.wish.says("offline_access") {
+            self.0.sessions.first_refresh(&session, self.now()).await?
+        } else {
+            None
+        };
         self.issue(&session, refresh, &held.wish)
     }
 

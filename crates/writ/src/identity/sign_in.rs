@@ -255,7 +255,7 @@ impl Identity {
         match (door, collect) {
             (Door::Page, _) => {}
             (Door::Token, None) => {
-                let refresh = self.0.sessions.first_refresh(&session).await?;
+                let refresh = self.0.sessions.first_refresh(&session, self.now()).await?;
                 tokens = Some(self.issue(&session, refresh, &wish)?);
             }
             (Door::Token, Some(collect)) => {
