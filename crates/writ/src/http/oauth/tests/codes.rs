@@ -546,7 +546,7 @@ async fn no_request_makes_it_fail_or_leads_elsewhere() {
             let at = reply.header("location");
             let here = at.is_empty()
                 || at.starts_with("http://localhost")
-                    && super::super::authorize::loopback(at.split(['?', '#']).next().unwrap()).is_some();
+                    && super::super::authorize::request::loopback(at.split(['?', '#']).next().unwrap()).is_some();
             assert!(here, "{asked} {at}");
         }
     }
