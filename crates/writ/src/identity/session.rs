@@ -170,7 +170,7 @@ impl Sessions {
             credentials: page.credentials.clone(),
             ..session
         };
-        self.make_room(session.principal).await?;
+        self.make_room(session.principal, Some(page.id)).await?;
         self.write(&session, Expected::Absent).await?;
         Ok(session)
     }
@@ -178,7 +178,7 @@ impl Sessions {
     /// Begins a session. The cookie is `None` for a door that uses none.
     pub async fn open(&self, opening: Opening, now: Time) -> Result<(Session, Option<Cookie>), VaultError> {
         let (session, secret) = Self::fresh(opening, now)?;
-        self.make_room(session.principal).await?;
+        self.make_room(session.principal, None).await?;
         self.write(&session, Expected::Absent).await?;
         let cookie = (session.door == Door::Page).then(|| {
             let (who, which) = (session.principal.0, session.id.0);
@@ -294,7 +294,8 @@ impl Sessions {
         Ok(found)
     }
 
-    async fn make_room(&self, principal: PrincipalId) -> Result<(), VaultError> {
+    /// Ends what would have ended first, but for the one that the new one comes from: they all end with it.
+    async fn make_room(&self, principal: PrincipalId, but: Option<SessionId>) -> Result<(), VaultError> {
         let rows = self.0.list(Kind::Session, Some(&principal.to_string()), 2 * SESSIONS_MAX).await?;
         if rows.len() < SESSIONS_MAX as usize {
             return Ok(());
@@ -306,10 +307,9 @@ impl Sessions {
         }
         ends.sort();
         let over = ends.len() + 1 - SESSIONS_MAX as usize;
-        for (_, key) in ends.into_iter().take(over) {
-            if let Ok(id) = key.id.parse() {
-                self.end(principal, id).await?;
-            }
+        let others = ends.iter().filter_map(|(_, key)| key.id.parse().ok()).filter(|id| Some(*id) != but);
+        for id in others.take(over) {
+            self.end(principal, id).await?;
         }
         Ok(())
     }
@@ -432,6 +432,20 @@ pub(super) mod tests {
         assert_eq!(session.ends, at(60));
         assert!(session.proof().emergency && session.mfa.is_none());
         assert!(sessions.first_refresh(&session, at(0)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_programs_are_given_from_a_browsers_session_does_not_end_that() {
+        let sessions = sessions();
+        let (page, cookie) = sessions.open(opening(Door::Page), at(0)).await.unwrap();
+        for n in 0..4 * SESSIONS_MAX {
+            let nothing = Opening { proved: Vec::new(), ..opening(Door::Token) };
+            let given = sessions.open_from(&page, nothing, at(1)).await.unwrap();
+            assert_eq!((given.signed_in, given.mfa, given.ends), (page.signed_in, page.mfa, page.ends));
+            assert_eq!((&given.methods, &given.credentials), (&page.methods, &page.credentials));
+            assert!(sessions.of_cookie(cookie.as_ref().unwrap().value(), at(1)).await.is_ok(), "{n}");
+        }
+        assert_eq!(sessions.of(ANA, at(1)).await.unwrap().len(), SESSIONS_MAX as usize);
     }
 
     #[tokio::test]

@@ -388,6 +388,17 @@ async fn whoever_is_signed_in_with_the_browser_goes_on_with_one_press() {
     assert_eq!((&access["mfa_time"], &access["auth_time"]), (&json!(proved.seconds()), &json!(proved.seconds())));
     let sessions = door.house.identity.sessions_of(ANA).await.unwrap();
     assert!(sessions.iter().all(|session| session.ends == sessions[0].ends));
+    assert_eq!(access["amr"], json!(["pwd", "otp", "mfa"]));
+    assert_eq!(door.noted().await.last(), Some(&(SignIn::Succeeded, Uuid::parse_str(STRANGER).ok())));
+    // Whoever asks past the page for a context gets none: nothing was proved.
+    let browser = sessions.iter().find(|session| session.door == session::Door::Page).unwrap();
+    let wish = scopes::Wish { contexts: vec!["c1".into()], client: Some(Uuid::nil()), ..scopes::wish("").unwrap() };
+    let challenge = Sha256::digest(VERIFIER).into();
+    let how = crate::identity::handover::Collect::WithCode { redirect: BACK.into(), challenge };
+    let (identity, from) = (&door.house.identity, super::devices::from(std::net::Ipv4Addr::LOCALHOST));
+    let code = identity.for_program(browser, wish, how, &from).await.unwrap().unwrap();
+    let issued = identity.with_code(code.value(), Uuid::nil(), BACK, VERIFIER, &from).await.unwrap();
+    assert_eq!(claims(&json!(issued.access.as_str()))["acrs"], Json::Null);
 
     // Not by another site's page, not by somebody else's form, not without the cookie, not after signing out.
     let (key, none) = (page.field("key"), String::new());

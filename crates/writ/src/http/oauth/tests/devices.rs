@@ -34,7 +34,7 @@ impl Door {
     }
 }
 
-fn from(address: impl Into<IpAddr>) -> Origin {
+pub(super) fn from(address: impl Into<IpAddr>) -> Origin {
     Origin { address: Some(address.into()), agent: "test".into(), via: Via::Page, correlation: None }
 }
 
