@@ -196,7 +196,10 @@ impl Identity {
         let (claims, session) = self.verified(token).await?;
         let session = self.prove_again(&session, code, origin).await?;
         let contexts = super::contexts::and(contexts, &claims.acrs);
-        let wish = Wish { scopes: session.scopes.clone(), contexts, client: session.app, ..Wish::default() };
+        // It proves more and may no more: a token for few permissions is raised to one for the same few.
+        let scopes = claims.scp.split(' ').map(str::to_owned).collect();
+        let audience = Some(claims.aud.clone());
+        let wish = Wish { audience, scopes, contexts, client: session.app, ..Wish::default() };
         self.issue(&session, None, &wish)
     }
 
@@ -292,6 +295,9 @@ impl Identity {
             app: wish.client,
         };
         let session = self.0.sessions.open_from(page, opening, self.now()).await?;
+        if session.proof().emergency {
+            tracing::warn!(account = %session.principal, "an emergency account was used");
+        }
         let Session { id, principal, app, .. } = session;
         if let Err(denied) = self.note_own(principal, Some(id), app, SignIn::Succeeded, &[], origin).await {
             self.0.sessions.end(principal, id).await?;

@@ -353,6 +353,7 @@ async fn a_program_gets_what_it_asked_for_and_no_more_later() {
     let fewer = [("client_id", TOOLS), ("scope", "User.Read")];
     let next = door.refreshes(refresh, &fewer).await.json();
     assert_eq!(claims(&next["access_token"])["scp"], "User.Read");
+    let narrow = next["access_token"].clone();
     let all = [("client_id", TOOLS), ("scope", "https://graph.microsoft.com/.default")];
     let next = door.refreshes(&next["refresh_token"], &all).await.json();
     assert_eq!(claims(&next["access_token"])["scp"], "User.Read Group.Read.All offline_access");
@@ -360,8 +361,11 @@ async fn a_program_gets_what_it_asked_for_and_no_more_later() {
     assert!(door.refreshes(refresh, &fewer).await.status.is_success());
     assert_eq!(error(&door.refreshes(refresh, &[("client_id", STRANGER)]).await), "invalid_grant");
     assert!(door.me(&next["access_token"]).await.status.is_success());
-    // Later, a used one ends everything, whoever brings it.
-    door.clock.advance(Span::from_seconds(30));
+    let code = door.fresh_code(&phone);
+    let fields = [("access_token", narrow.as_str().unwrap()), ("otp", &*code)];
+    let raised = door.token(&[&[("grant_type", "urn:writ:params:grant:step-up")][..], &fields].concat()).await.json();
+    assert_eq!(claims(&raised["access_token"])["scp"], "User.Read", "a proof gives no permission back");
+    // Half a minute later, a used one ends everything, whoever brings it.
     assert_eq!(error(&door.refreshes(refresh, &[("client_id", STRANGER)]).await), "invalid_grant");
     assert_eq!(door.me(&next["access_token"]).await.status, StatusCode::UNAUTHORIZED);
 }
