@@ -4,6 +4,7 @@
 //! Always: a figure and its limit are measured in turns, so that other work on the machine hits both.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the monotonic clock; nothing of the server does")]
 
+mod client;
 mod count;
 mod engine;
 mod holds;
